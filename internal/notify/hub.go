@@ -1,0 +1,130 @@
+// Package notify hands changes of a value to any number of watchers, none of which can hold up the publisher.
+package notify
+
+import (
+	"context"
+	"sync"
+)
+
+// backlog is how many changes wait for a slow watcher before they are merged. A watcher that prints or draws is some
+// changes late at most; one that is stuck must not grow without bound.
+const backlog = 64
+
+// Hub publishes values of type T. The zero value isn't ready: use New. Safe for concurrent use.
+type Hub[T any] struct {
+	merge func(older, newer T) T
+	wg    sync.WaitGroup
+	done  chan struct{}
+
+	mu       sync.Mutex // guards below
+	closed   bool
+	last     T
+	watchers map[*watcher[T]]struct{}
+}
+
+type watcher[T any] struct {
+	out     chan T
+	wake    chan struct{}
+	pending []T // guarded by Hub.mu
+}
+
+// New returns a hub whose present value is first. merge makes one value of two that a slow watcher hasn't taken yet.
+func New[T any](first T, merge func(older, newer T) T) *Hub[T] {
+	return &Hub[T]{merge: merge, last: first, done: make(chan struct{}), watchers: make(map[*watcher[T]]struct{})}
+}
+
+// Publish makes v the present value and passes it on. It never blocks. After Close it does nothing.
+func (h *Hub[T]) Publish(v T) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return
+	}
+	h.last = v
+	for w := range h.watchers {
+		if n := len(w.pending); n >= backlog {
+			w.pending[n-1] = h.merge(w.pending[n-1], v)
+		} else {
+			w.pending = append(w.pending, v)
+		}
+		select {
+		case w.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Watch returns a channel that gets the present value at once and then each change, merged only if the reader is more
+// than a backlog behind. It is closed when ctx ends or the hub is closed.
+func (h *Hub[T]) Watch(ctx context.Context) <-chan T {
+	w := &watcher[T]{out: make(chan T, 1), wake: make(chan struct{}, 1)}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		close(w.out)
+		return w.out
+	}
+	w.pending = append(w.pending, h.last)
+	w.wake <- struct{}{}
+	h.watchers[w] = struct{}{}
+	h.wg.Go(func() { h.forward(ctx, w) })
+	return w.out
+}
+
+func (h *Hub[T]) forward(ctx context.Context, w *watcher[T]) {
+	defer close(w.out)
+	defer func() {
+		h.mu.Lock()
+		delete(h.watchers, w)
+		h.mu.Unlock()
+	}()
+	for {
+		select {
+		case <-w.wake:
+		case <-ctx.Done():
+			return
+		case <-h.done:
+			h.flush(w)
+			return
+		}
+		for _, v := range h.take(w) {
+			select {
+			case w.out <- v:
+			case <-ctx.Done():
+				return
+			case <-h.done:
+				return
+			}
+		}
+	}
+}
+
+// flush gives a watcher that is reading the last word before its channel is closed.
+func (h *Hub[T]) flush(w *watcher[T]) {
+	for _, v := range h.take(w) {
+		select {
+		case w.out <- v:
+		default:
+			return
+		}
+	}
+}
+
+func (h *Hub[T]) take(w *watcher[T]) []T {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	p := w.pending
+	w.pending = nil
+	return p
+}
+
+// Close closes the channels of all watchers and returns when their goroutines are gone. Idempotent.
+func (h *Hub[T]) Close() {
+	h.mu.Lock()
+	if !h.closed {
+		h.closed = true
+		close(h.done)
+	}
+	h.mu.Unlock()
+	h.wg.Wait()
+}
