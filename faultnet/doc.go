@@ -1,0 +1,23 @@
+// Package faultnet is a network that breaks on demand.
+//
+// A [Link] holds what the path between a client and a server is like: delay, jitter, rate, loss, cuts, resets, silence
+// in one direction, refusals. Two carriers put real byte streams on such a link:
+//
+//   - [Network] connects goroutines in memory. All its waits are timers and channels of package time, so inside a
+//     testing/synctest bubble an hour of outage costs milliseconds. It starts no goroutine.
+//   - [Proxy] stands between real sockets. [Control] drives a set of proxies over HTTP with the API of Toxiproxy, so
+//     that existing clients of that API work unchanged.
+//
+// Both carriers run the same model. A connection has two directions, each a queue of segments in order. A segment takes
+// the direction's delay plus jitter after the line has sent it. A lost segment is sent again after a retransmission
+// timeout that doubles, and holds up everything behind it; when a retransmission gets through, the rest follows at once.
+// A cut (Flow.Down) loses what is in flight, so after a heal data arrives with the next retransmission and not at once.
+// Opening a connection costs one round trip and has its own back-off of 1 s, 2 s, 4 s and so on.
+//
+// Every direction of every connection draws from a random source of its own, seeded from the network's seed, the two
+// host names, the number of the connection on its link and the direction. What one direction draws never depends on
+// what the others do: the same seed gives the same arrival times, in virtual time to the nanosecond.
+//
+// What the model leaves out: acknowledgements (a direction works or fails by itself), congestion control, fast
+// retransmit, segments that overtake each other within a connection, and IP fragmentation.
+package faultnet
