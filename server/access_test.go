@@ -1,0 +1,135 @@
+package server_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/chatsdk/chatsdk/internal/wire"
+)
+
+// TestNobodyElseReadsAPrivateChannel walks every route, method and realtime command as somebody who isn't a member of
+// the channel, and as nobody. None may answer with anything of it, or do anything to it.
+func TestNobodyElseReadsAPrivateChannel(t *testing.T) {
+	const secret = "the treasure is under the oak"
+	w := newWorld(t, nil)
+	alice := w.token("alice")
+	w.expect("", "POST", "/api/channels/secret/messages", alice, wire.SendRequest{ID: id(1), Text: secret})
+	body := wire.SendRequest{ID: id(2), DeviceSeq: 1, Text: "let me in"}
+	path := "/api/channels/secret/messages"
+	for _, c := range []struct {
+		method, path string
+		body         any
+		eve, nobody  string // codes of problems
+	}{
+		{"GET", path, nil, wire.CodeForbidden, wire.CodeUnauthorized},
+		{"HEAD", path, nil, wire.CodeForbidden, wire.CodeUnauthorized},
+		{"GET", path + "?after=0&limit=1", nil, wire.CodeForbidden, wire.CodeUnauthorized},
+		{"GET", "/api/channels/%73ecret/messages", nil, wire.CodeForbidden, wire.CodeUnauthorized},
+		{"POST", path, body, wire.CodeForbidden, wire.CodeUnauthorized},
+		{"POST", path, wire.SendRequest{ID: id(1), Text: secret}, wire.CodeForbidden, wire.CodeUnauthorized},
+		{"POST", "/api/channels", wire.ChannelRequest{Name: "secret"}, wire.CodeChannelExists, wire.CodeUnauthorized},
+		{"PUT", path, body, wire.CodeMethodNotAllowed, wire.CodeMethodNotAllowed},
+		{"DELETE", path, nil, wire.CodeMethodNotAllowed, wire.CodeMethodNotAllowed},
+		{"GET", "/api/channels", nil, wire.CodeMethodNotAllowed, wire.CodeMethodNotAllowed},
+		{"GET", "/api/channels/secret", nil, wire.CodeNotFound, wire.CodeNotFound},
+	} {
+		for token, code := range map[string]string{w.token("eve"): c.eve, "": c.nobody} {
+			a := w.call(c.method, c.path, token, c.body)
+			if a.problem.Code != code || strings.Contains(string(a.body), secret) || strings.Contains(string(a.body), "alice") {
+				t.Errorf("%s %s: %d %s, want %s", c.method, c.path, a.status, a.body, code)
+			}
+		}
+	}
+	realtimeAsEve(t, w, secret)
+	var page wire.HistoryReply
+	w.expect("", "GET", path, w.token("bob"), nil).into(t, &page)
+	if len(page.Messages) != 1 || page.Messages[0].Text != secret {
+		t.Fatalf("the channel holds %+v", page)
+	}
+}
+
+func realtimeAsEve(t *testing.T, w *world, secret string) {
+	t.Helper()
+	eve := w.connect("eve", w.token("eve"))
+	where := object{"channel": "secret"}
+	rpc := func(method string, data any) object { return object{"method": method, "data": data} }
+	for _, c := range []struct {
+		command string
+		body    any
+		code    uint32
+	}{
+		{"subscribe", where, 103},
+		{"subscribe", object{"channel": "secret", "recover": true, "offset": 0, "epoch": "x"}, 103},
+		{"subscribe", object{"channel": "secret", "type": 1}, 108},
+		{"subscribe", object{"channel": "SECRET"}, 102},
+		{"publish", object{"channel": "secret", "data": object{}}, 103},
+		{"history", object{"channel": "secret", "limit": 10}, 108},
+		{"presence", where, 108},
+		{"presence_stats", where, 108},
+		{"rpc", rpc(wire.RPCHistory, wire.HistoryRequest{Channel: "secret"}), 403},
+	} {
+		f := eve.call(c.command, c.body)
+		all, err := json.Marshal(f)
+		if err != nil || f.Error == nil || f.Error.Code != c.code || strings.Contains(string(all), secret) {
+			t.Errorf("%s %v: %s", c.command, c.body, all)
+		}
+	}
+	if p := eve.batch(to("secret", 3, 1))[0].Problem; p == nil || p.Code != wire.CodeForbidden {
+		t.Errorf("message.send: %+v", p)
+	}
+	member := w.connect("bob", w.token("bob"))
+	member.subscribe("secret")
+	// A server-side subscription that the client asks for in its connect command is nobody's to have.
+	again, _, err := w.dial("eve")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := again.call("connect", object{"token": w.login("eve", "other").Token, "subs": object{"secret": object{"recover": true}}})
+	if f.Connect == nil {
+		t.Fatalf("connect: %+v", f.Error)
+	}
+	alice := w.connect("alice", w.token("alice"))
+	alice.batch(wire.BatchEntry{Channel: "secret", SendRequest: wire.SendRequest{ID: id(1), Text: secret}}, to("open", 4, 0))
+	for _, c := range []*rt{eve, again} {
+		select {
+		case p := <-c.pushes:
+			t.Errorf("eve got %+v", p)
+		default:
+		}
+	}
+}
+
+// TestEveryRouteIsInTheTable keeps the walk above complete: a route that is added has to be thought of there.
+func TestEveryRouteIsInTheTable(t *testing.T) {
+	src, err := os.ReadFile("routes.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, m := range regexp.MustCompile(`(?:api|mux\.Handle)\("(/[^"]*)"`).FindAllStringSubmatch(string(src), -1) {
+		got = append(got, m[1])
+	}
+	slices.Sort(got)
+	got = slices.Compact(got)
+	want := []string{
+		"/", "/api/auth/login", "/api/auth/logout", "/api/auth/refresh", "/api/channels", "/api/channels/{channel}/messages",
+		"/api/health/ping", "/connection/http_stream", "/connection/websocket", "/emulation", "/metrics",
+	}
+	if !slices.Equal(got, want) {
+		t.Fatalf("routes.go has %v; think of the new ones in TestNobodyElseReadsAPrivateChannel", got)
+	}
+	h := start(t, nil)
+	for i, route := range []string{"/api/auth/login", "/api/auth/refresh", "/api/channels"} {
+		rec := httptest.NewRecorder()
+		h.s.Handler().ServeHTTP(rec, httptest.NewRequest("POST", route, strings.NewReader(fmt.Sprintf(`{"n":%d}`, i))))
+		if rec.Code < 400 {
+			t.Errorf("%s answers nobody with %d", route, rec.Code)
+		}
+	}
+}

@@ -1,0 +1,161 @@
+package server
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/chatsdk/chatsdk/internal/wire"
+	"github.com/google/uuid"
+)
+
+// postMessage takes one message over HTTP.
+func (s *Server) postMessage(w http.ResponseWriter, r *http.Request, who identity) {
+	var in wire.SendRequest
+	if p := decodeJSON(r.Body, &in); p != nil {
+		writeProblem(w, p)
+		return
+	}
+	results, err := s.take(who, []wire.BatchEntry{{Channel: r.PathValue("channel"), SendRequest: in}})
+	switch {
+	case err != nil:
+		s.fail(w, r, err)
+	case results[0].Problem != nil:
+		writeProblem(w, results[0].Problem)
+	case results[0].duplicate:
+		writeJSON(w, http.StatusOK, results[0].SendReply)
+	default:
+		writeJSON(w, http.StatusCreated, results[0].SendReply)
+	}
+}
+
+// result is a BatchResult and whether the message was there before.
+type result struct {
+	wire.BatchResult
+	duplicate bool
+}
+
+// take is the one way in for messages: it checks them, stores them in one transaction and wakes the relay. An error
+// means that nothing was taken or nobody knows; otherwise there is a result for each entry.
+func (s *Server) take(who identity, in []wire.BatchEntry) ([]result, error) {
+	results := make([]result, len(in))
+	granted, wait := s.sends.take(who.user, len(in), time.Now())
+	var entries []Entry
+	var at []int // the place of each of entries in in
+	for i := range in {
+		results[i].ID = in[i].ID
+		switch {
+		case i >= granted:
+			results[i].Problem = problemLater(wire.CodeRateLimited, "too many messages", wait)
+			continue
+		case !validName(in[i].Channel):
+			results[i].Problem = problem(wire.CodeInvalidChannel, errInvalidName.Error())
+			continue
+		}
+		e, p := s.checkEntry(in[i])
+		results[i].Problem = p
+		if p != nil && in[i].DeviceSeq == 0 {
+			continue // no number to use up
+		}
+		entries, at = append(entries, e), append(at, i)
+	}
+	if err := s.store(who, entries, at, results); err != nil {
+		return nil, err
+	}
+	for _, r := range results {
+		s.metrics.messages.WithLabelValues(r.outcome()).Inc()
+	}
+	return results, nil
+}
+
+func (s *Server) store(who identity, entries []Entry, at []int, results []result) error {
+	if len(entries) == 0 {
+		return nil
+	}
+	ctx, cancel := s.storeContext()
+	defer cancel()
+	outcomes, err := s.cfg.Store.Append(ctx, who.user, who.device, entries)
+	s.relay.wakeUp() // also after an error: a commit may have happened that was reported as failed
+	if s.noteStore(err) != nil {
+		return err
+	}
+	for k, o := range outcomes {
+		r := &results[at[k]]
+		switch {
+		case o.Err != nil:
+			r.Problem = problemOf(o.Err)
+		case r.Problem == nil:
+			r.Seq, r.Time, r.duplicate = o.Seq, o.Time.UTC(), o.Duplicate
+		}
+	}
+	return nil
+}
+
+func (r result) outcome() string {
+	switch {
+	case r.Problem != nil:
+		return r.Problem.Code
+	case r.duplicate:
+		return "duplicate"
+	}
+	return "stored"
+}
+
+// checkEntry looks at what of an entry no state can change. A problem here is for ever.
+func (s *Server) checkEntry(in wire.BatchEntry) (Entry, *wire.Problem) {
+	e := Entry{Channel: in.Channel, DeviceSeq: in.DeviceSeq, Text: in.Text, Time: storedTime()}
+	id, err := uuid.Parse(in.ID)
+	if err != nil || len(in.ID) != 36 {
+		e.Refused = true
+		return e, problem(wire.CodeBadRequest, "id is a UUID of 36 characters")
+	}
+	e.ID = id.String()
+	var p *wire.Problem
+	e.Attachments, p = s.checkAttachments(in.Attachments)
+	switch {
+	case p != nil:
+	case len(in.Text) > s.cfg.Limits.TextBytes:
+		p = problem(wire.CodeTooLarge, "the text is too long, see "+wire.HeaderLimits)
+	case in.Text == "" && e.Attachments == nil:
+		p = problem(wire.CodeBadRequest, "the message is empty")
+	case strings.ContainsRune(in.Text, 0): // PostgreSQL can't store it in a text
+		p = problem(wire.CodeBadRequest, "the text holds a NUL character")
+	case in.DeviceSeq > maxDeviceSeq:
+		e.DeviceSeq = 0
+		p = problem(wire.CodeBadRequest, "deviceSeq is out of bounds")
+	}
+	e.Refused = p != nil
+	return e, p
+}
+
+// maxDeviceSeq is the largest number that SQL's and JavaScript's numbers hold exactly.
+const maxDeviceSeq = 1<<53 - 1
+
+// checkAttachments bounds and compacts a list of JSON objects; nothing, null and an empty list are nil.
+func (s *Server) checkAttachments(raw json.RawMessage) (json.RawMessage, *wire.Problem) {
+	if len(raw) == 0 {
+		return nil, nil
+	}
+	var list []json.RawMessage
+	if err := json.Unmarshal(raw, &list); err != nil {
+		return nil, problem(wire.CodeBadRequest, "attachments is a list of objects")
+	}
+	if len(list) == 0 {
+		return nil, nil
+	}
+	for _, a := range list {
+		if a = bytes.TrimSpace(a); len(a) == 0 || a[0] != '{' {
+			return nil, problem(wire.CodeBadRequest, "attachments is a list of objects")
+		}
+	}
+	var b bytes.Buffer
+	if err := json.Compact(&b, raw); err != nil {
+		return nil, problem(wire.CodeBadRequest, "attachments isn't JSON")
+	}
+	if len(list) > s.cfg.Limits.Attachments || b.Len() > s.cfg.Limits.TextBytes {
+		return nil, problem(wire.CodeTooLarge, "too many attachments, see "+wire.HeaderLimits)
+	}
+	return b.Bytes(), nil
+}

@@ -1,0 +1,32 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+)
+
+// SetMaxPages bounds the database, as a full disk would.
+func SetMaxPages(db *DB, n int) error {
+	_, err := db.write.Exec(fmt.Sprintf(`PRAGMA max_page_count = %d`, n))
+	return err
+}
+
+// SetQueryOnly makes writes fail, as a read-only file system would.
+func SetQueryOnly(db *DB, on bool) error {
+	_, err := db.write.Exec(fmt.Sprintf(`PRAGMA query_only = %v`, on))
+	return err
+}
+
+// CancelTransaction begins to write and is cancelled; it returns when the connection has been dropped.
+func CancelTransaction(db *DB) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	return db.tx(ctx, db.write, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM messages`); err != nil {
+			return err
+		}
+		cancel()
+		return ctx.Err()
+	})
+}

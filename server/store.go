@@ -1,0 +1,173 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/chatsdk/chatsdk/internal/wire"
+)
+
+// Errors that a Store answers. A Store may wrap them.
+var (
+	// ErrNotFound: there is no such user, session or channel.
+	ErrNotFound = errors.New("server: not found")
+	// ErrExists: the user or channel is there already.
+	ErrExists = errors.New("server: already exists")
+	// ErrNotMember: the channel is private and the user isn't a member.
+	ErrNotMember = errors.New("server: not a member")
+	// ErrIDReused: the user sent this id before, with another body or to another channel.
+	ErrIDReused = errors.New("server: id used for another message")
+	// ErrUnavailable: the store can't do it now (disk full, read-only, locked, closed). Nothing was stored, or, if
+	// it was a commit that failed, nothing may have been; asking again is right.
+	ErrUnavailable = errors.New("server: store unavailable")
+)
+
+// SeqGapError says that an entry's DeviceSeq isn't the next one of its device in its channel.
+type SeqGapError struct {
+	// Expected is the DeviceSeq that the store waits for. One that is lower than the entry's: entries are missing
+	// before it. One that is higher: the entry's number was used up by another message.
+	Expected uint64
+}
+
+func (e *SeqGapError) Error() string {
+	return fmt.Sprintf("server: device sequence gap, expected %d", e.Expected)
+}
+
+// Message is a stored message.
+type Message = wire.Message
+
+// User is an account.
+type User struct {
+	Name         string
+	PasswordHash string // PHC string, see Argon
+	CreatedAt    time.Time
+}
+
+// Session is one sign-in of a device.
+type Session struct {
+	ID          string
+	User        string
+	Device      string
+	RefreshHash []byte // SHA-256 of the refresh token that is good now
+	CreatedAt   time.Time
+	ExpiresAt   time.Time
+	EndedAt     time.Time // zero while the session lives
+}
+
+// Live tells whether the session is neither ended nor expired.
+func (s Session) Live(now time.Time) bool {
+	return s.EndedAt.IsZero() && now.Before(s.ExpiresAt)
+}
+
+// Channel is a place to talk.
+type Channel struct {
+	Name      string
+	Private   bool
+	Owner     string // who made it; empty if it was made by being used
+	CreatedAt time.Time
+	Last      uint64 // newest Seq, 0 while it is empty
+}
+
+// Entry is a message on its way into the store.
+type Entry struct {
+	Channel     string
+	ID          string // lower case UUID
+	DeviceSeq   uint64 // 0: no order asked
+	Text        string
+	Attachments json.RawMessage // compact JSON or nil
+	Time        time.Time       // stored to the millisecond
+	// Refused says that the entry breaks a rule for ever. It isn't stored, but uses its DeviceSeq up.
+	Refused bool
+}
+
+// Outcome is what became of an Entry.
+type Outcome struct {
+	Seq       uint64
+	Time      time.Time
+	Duplicate bool  // the entry was stored before; Seq and Time are those of then
+	Err       error // nil, ErrNotMember, ErrIDReused or *SeqGapError; an Entry that came Refused has none or a *SeqGapError
+}
+
+// Store is what a Server needs of its storage. It is used concurrently. Times are kept to the millisecond at least and
+// come back in UTC. The rules are pinned by the conformance suite in package storetest.
+type Store interface {
+	UserStore
+	SessionStore
+	ChannelStore
+	MessageStore
+	OutgoingStore
+	// Ping tells whether the store can write at this moment, by writing. ErrUnavailable if not.
+	Ping(ctx context.Context) error
+}
+
+// UserStore keeps accounts.
+type UserStore interface {
+	// AddUser makes an account. ErrExists if the name is taken.
+	AddUser(ctx context.Context, u User) error
+	// User finds an account. ErrNotFound if there is none.
+	User(ctx context.Context, name string) (User, error)
+}
+
+// SessionStore keeps sessions.
+type SessionStore interface {
+	// AddSession keeps a new session. ErrExists if the id is taken.
+	AddSession(ctx context.Context, s Session) error
+	// Session finds a session, also an ended one. ErrNotFound if there is none.
+	Session(ctx context.Context, id string) (Session, error)
+	// RotateSession puts newHash in the place of oldHash and moves the end of the session. ErrNotFound if there is no
+	// such session, oldHash isn't the present one, or the session is over at now. Of two calls with the same oldHash
+	// one wins.
+	RotateSession(ctx context.Context, id string, oldHash, newHash []byte, now, expiresAt time.Time) (Session, error)
+	// EndSession ends a session; one that is over or unknown stays as it is.
+	EndSession(ctx context.Context, id string, at time.Time) error
+	// DeleteSessions forgets the sessions that expired before t and says how many they were.
+	DeleteSessions(ctx context.Context, t time.Time) (int, error)
+}
+
+// ChannelStore keeps channels and their members.
+type ChannelStore interface {
+	// AddChannel makes a channel; members and the owner, if there is one, become members. ErrExists if the name is taken.
+	AddChannel(ctx context.Context, c Channel, members []string) error
+	// OpenChannel finds a channel for a user. An unknown name becomes a public channel, made at now. ErrNotMember if
+	// it is private and the user isn't a member.
+	OpenChannel(ctx context.Context, name, user string, now time.Time) (Channel, error)
+}
+
+// MessageStore keeps messages.
+type MessageStore interface {
+	// Append takes entries of one device, in order, all in one transaction: the message, its Seq (1, 2, 3 … for each
+	// channel, without holes), the device's last DeviceSeq and the outgoing publication. An error means that nothing
+	// was stored (or that the commit's outcome is unknown: the same call again is harmless). Otherwise there is one
+	// Outcome for each entry, in order.
+	//
+	// For each entry, in this order:
+	//  1. The same (user, ID) with the same channel, text and attachments is in the table: the outcome of then,
+	//     whatever the DeviceSeq.
+	//  2. The channel is private and the user isn't a member: ErrNotMember. An unknown channel becomes a public one,
+	//     unless the entry is Refused or out of its order.
+	//  3. The same (user, ID) with anything else: ErrIDReused.
+	//  4. DeviceSeq not 0 and not one more than the last one taken of (user, device, channel): *SeqGapError, except
+	//     that a number which was taken before keeps the answer of 2, 3 or Refused.
+	//  5. Otherwise the number is taken, also by an entry that 1, 2, 3 or Refused keeps out.
+	Append(ctx context.Context, user, device string, entries []Entry) ([]Outcome, error)
+	// Messages reads a channel's messages with Seq > after in order: at most limit of them, and no more than maxBytes
+	// of texts and attachments (0: any number) except that one message is always let through. last is the channel's
+	// newest Seq, read in the same snapshot. An unknown channel is empty. Membership isn't looked at: see CanRead.
+	Messages(ctx context.Context, channel string, after uint64, limit, maxBytes int) (msgs []Message, last uint64, err error)
+	// CanRead is nil if the channel is public, unknown, or the user is a member; ErrNotMember otherwise.
+	CanRead(ctx context.Context, channel, user string) error
+	// DeviceSeqs tells the last DeviceSeq taken for each channel of a device, the most lately used first, at most limit.
+	DeviceSeqs(ctx context.Context, user, device string, limit int) (map[string]uint64, error)
+}
+
+// OutgoingStore keeps what was committed and not yet published.
+type OutgoingStore interface {
+	// Outgoing reads at most limit messages that wait to be published. For each channel they are in Seq order and
+	// begin with the channel's oldest one: a message is never seen before all older ones of its channel.
+	Outgoing(ctx context.Context, limit int) ([]Message, error)
+	// Published takes messages off that list. Losing this (a crash right after it) is allowed: they are published again.
+	Published(ctx context.Context, msgs []Message) error
+}
