@@ -1,0 +1,66 @@
+package inbox
+
+import (
+	"context"
+	cryptorand "crypto/rand"
+	"encoding/binary"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+)
+
+// FetchFunc reads history: up to limit messages of channel with Seq > after, in order, and the number of the newest
+// message that the server has. It must return when ctx ends.
+type FetchFunc func(ctx context.Context, channel string, after uint64, limit int) (msgs []Message, last uint64, err error)
+
+// Options configure an Inbox. Store and Fetch are required; a zero value elsewhere takes the default.
+type Options struct {
+	Store Store
+	Fetch FetchFunc
+
+	// PageSize is how many messages are asked for at once. Defaults to 200.
+	PageSize int
+	// Ahead is how far a channel is fetched ahead of its slowest reader, in messages. Defaults to 2,048, half of what a
+	// memory store keeps.
+	Ahead int
+	// Pending is the most messages of a channel that wait for a gap to be filled; what comes beyond is fetched.
+	// Defaults to 4,096.
+	Pending int
+	// FetchTimeout bounds one call of Fetch. Defaults to 10s.
+	FetchTimeout time.Duration
+	// RetryMin and RetryMax bound the wait after a failed fetch: exponential, jittered to between half and all of it.
+	// Default to 100ms and 1s.
+	RetryMin, RetryMax time.Duration
+	// Rand is the source of jitter. Nil means one of its own, seeded from crypto/rand.
+	Rand *rand.Rand
+	// Logger gets what is out of the ordinary, never a text. Nil discards.
+	Logger *slog.Logger
+}
+
+func (o Options) withDefaults() (Options, error) {
+	if o.Store == nil || o.Fetch == nil {
+		return o, errors.New("inbox: Options.Store and Options.Fetch are required")
+	}
+	orDefault(&o.PageSize, 200)
+	orDefault(&o.Ahead, 2048)
+	orDefault(&o.Pending, 4096)
+	orDefault(&o.FetchTimeout, 10*time.Second)
+	orDefault(&o.RetryMin, 100*time.Millisecond)
+	orDefault(&o.RetryMax, time.Second)
+	if o.Rand == nil {
+		var seed [16]byte
+		_, _ = cryptorand.Read(seed[:]) // never fails
+		o.Rand = rand.New(rand.NewPCG(binary.LittleEndian.Uint64(seed[:8]), binary.LittleEndian.Uint64(seed[8:])))
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o, nil
+}
+
+func orDefault[T int | time.Duration](v *T, d T) {
+	if *v <= 0 {
+		*v = d
+	}
+}
