@@ -1,0 +1,180 @@
+package chatsdk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+
+	"github.com/chatsdk/chatsdk/inbox"
+	"github.com/chatsdk/chatsdk/internal/wire"
+	"github.com/chatsdk/chatsdk/outbox"
+	"github.com/chatsdk/chatsdk/realtime"
+	"github.com/chatsdk/chatsdk/token"
+)
+
+// Client is a chat client that keeps going on bad networks. It wires the parts together: session, connection, queue of
+// what goes out, cache of what came in. It may be used concurrently. Make one with Open and end it with Close.
+type Client struct {
+	opts   Options
+	log    *slog.Logger
+	http   *http.Client
+	ep     *endpoints
+	device string
+	tokens *token.Source
+	rt     *realtime.Client
+	queue  *outbox.Queue
+	inbox  *inbox.Inbox
+
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+	wg     sync.WaitGroup // follow
+	once   sync.Once
+	err    error // of Close
+
+	ready sync.Mutex // held over looking at the connection and telling queue and inbox, neither of which blocks
+
+	mu       sync.Mutex // guards what follows; never held over a call into a part
+	closed   bool
+	channels map[string]*channel
+}
+
+// Open makes a client that is ready to queue and to read what its store holds, and connects nowhere yet: SignIn and
+// Connect do. ctx bounds opening only.
+func Open(ctx context.Context, opts Options) (*Client, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	base, err := parseServer(opts.Server)
+	if err != nil {
+		return nil, err
+	}
+	opts, err = opts.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{opts: opts, log: opts.Logger, http: opts.httpClient(), channels: map[string]*channel{}}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.ep = &endpoints{base: base, http: c.http, timeout: opts.CallTimeout}
+	if err := c.open(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open client: %w", err), c.Close())
+	}
+	return c, nil
+}
+
+// open makes and starts the parts. Where it fails, Close undoes what was done.
+func (c *Client) open() (err error) {
+	o := c.opts
+	if c.device, err = o.Store.Device(); err != nil {
+		return fmt.Errorf("read device: %w", err)
+	}
+	c.tokens, err = token.New(token.Options{Refresh: c.refresh, Store: o.Store.Tokens(), Server: c.ep.base.String()})
+	if err != nil {
+		return err
+	}
+	c.inbox, err = inbox.New(inbox.Options{
+		Store: o.Store.Inbox(), Fetch: c.fetch, Rand: fork(o.Rand), Logger: c.log,
+	})
+	if err != nil {
+		return err
+	}
+	c.queue, err = outbox.New(outbox.Options{
+		Store: o.Store.Outbox(), Send: c.sendBatch, Rand: fork(o.Rand), Logger: c.log,
+	})
+	if err != nil {
+		return err
+	}
+	c.rt, err = realtime.New(realtime.Options{
+		URL: c.ep.websocket(), Token: connectionTokens{c.tokens}, DialContext: o.DialContext, TLSConfig: o.TLSConfig,
+		Profile: o.Profile, Name: "chatsdk-go", Rand: fork(o.Rand), Logger: c.log,
+		OnRoundTrip: o.OnRoundTrip, OnConnected: c.onConnected,
+	})
+	if err != nil {
+		return err
+	}
+	if err := c.inbox.Start(); err != nil {
+		return err
+	}
+	if err := c.queue.Start(); err != nil {
+		return err
+	}
+	if err := c.rt.Start(); err != nil {
+		return err
+	}
+	c.wg.Go(c.followConnection)
+	c.wg.Go(c.followSession)
+	return nil
+}
+
+// Close disconnects, stops everything and returns when nothing of the client runs any more. What is queued stays in
+// the store. It is safe to call more than once and while other calls are under way: those return ErrClosed or their
+// part's closed error.
+func (c *Client) Close() error {
+	c.once.Do(func() {
+		c.mu.Lock()
+		c.closed = true
+		c.mu.Unlock()
+		c.cancel()
+		var errs []error
+		// The connection first: its last events may still reach the queue and the inbox.
+		if c.rt != nil {
+			errs = append(errs, c.rt.Close())
+		}
+		if c.queue != nil {
+			errs = append(errs, c.queue.Close())
+		}
+		if c.inbox != nil {
+			errs = append(errs, c.inbox.Close())
+		}
+		if c.tokens != nil {
+			errs = append(errs, c.tokens.Close())
+		}
+		c.wg.Wait()
+		c.http.CloseIdleConnections()
+		c.err = errors.Join(errs...)
+	})
+	return c.err
+}
+
+// spawn runs f in a goroutine that Close waits for; it says false, and runs nothing, if the client is closed.
+func (c *Client) spawn(f func()) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closed {
+		c.wg.Go(f)
+	}
+	return !c.closed
+}
+
+// bound makes a context that ends with ctx or with Close.
+func (c *Client) bound(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(c.ctx, cancel)
+	return ctx, func() { stop(); cancel() }
+}
+
+// Connect connects and stays connected: it tries again for as long as Disconnect and Close aren't called and the
+// server doesn't refuse for good. It returns at once; Watch tells what happens.
+func (c *Client) Connect() { c.rt.Connect() }
+
+// Disconnect closes the connection and stays disconnected. Queued messages stay queued.
+func (c *Client) Disconnect() { c.rt.Disconnect() }
+
+// NetworkChanged tells the client that the device's network changed (another Wi-Fi, a new address, back from
+// airplane mode): a waiting or pending attempt starts anew, and a live connection is checked at once.
+func (c *Client) NetworkChanged() { c.rt.NetworkChanged() }
+
+// SetProfile changes how much effort goes into being quick: realtime.Foreground while somebody is waiting,
+// realtime.Background while nobody is.
+func (c *Client) SetProfile(p realtime.Profile) { c.rt.SetProfile(p) }
+
+// CreateChannel makes a channel. A private one answers only its members, of which the caller is one.
+func (c *Client) CreateChannel(ctx context.Context, name string, private bool, members ...string) error {
+	token, err := c.tokens.Token(ctx)
+	if err != nil {
+		return err
+	}
+	return c.ep.createChannel(ctx, token, wire.ChannelRequest{Name: name, Private: private, Members: members})
+}

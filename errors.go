@@ -1,0 +1,57 @@
+package chatsdk
+
+import (
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/chatsdk/chatsdk/internal/wire"
+	"github.com/chatsdk/chatsdk/token"
+)
+
+var (
+	// ErrClosed is returned by calls on a closed Client. It matches net.ErrClosed too.
+	ErrClosed = fmt.Errorf("chatsdk: client closed: %w", net.ErrClosed)
+
+	// ErrNotSignedIn is returned where a session is needed and there is none: call SignIn.
+	ErrNotSignedIn = token.ErrNotSignedIn
+
+	// ErrSignedOut says that the server ended the session for good: the person has to sign in again. Queued
+	// messages stay queued.
+	ErrSignedOut = token.ErrSignedOut
+)
+
+// ServerError is an answer of the server that refuses a request.
+type ServerError struct {
+	Status     int           // HTTP status
+	Code       string        // stable code, listed in the README, or "" where the answer wasn't from a chatsdk server
+	Detail     string        // for people
+	RetryAfter time.Duration // how long the server asks to wait, 0 if it doesn't say
+}
+
+// Error names the code, the status and what to do where that is known.
+func (e *ServerError) Error() string {
+	if e.Code == "" {
+		return fmt.Sprintf("chatsdk: status %d, and not from a chatsdk server; check the server's address", e.Status)
+	}
+	s := fmt.Sprintf("chatsdk: %s (%d)", e.Code, e.Status)
+	if e.Detail != "" {
+		s += ": " + e.Detail
+	}
+	if e.RetryAfter > 0 {
+		s += fmt.Sprintf("; try again in %v", e.RetryAfter)
+	}
+	return s
+}
+
+// Retryable says whether the same request may succeed later without anybody changing anything.
+func (e *ServerError) Retryable() bool {
+	switch e.Code {
+	case wire.CodeRateLimited, wire.CodeTooManyConns, wire.CodeUnavailable, wire.CodeInternal:
+		return true
+	case "":
+		// A portal, proxy or half-started server in the way: its answer says nothing about the request.
+		return true
+	}
+	return e.Status >= 500
+}

@@ -1,0 +1,97 @@
+package chatsdk
+
+import (
+	"context"
+	cryptorand "crypto/rand"
+	"crypto/tls"
+	"encoding/binary"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/chatsdk/chatsdk/inbox"
+	"github.com/chatsdk/chatsdk/realtime"
+)
+
+// Options configures Open. Server and Store are required; the zero value of everything else works.
+type Options struct {
+	// Server is the server's address, such as https://chat.example.com. Without a scheme, http is taken.
+	Server string
+
+	// Store keeps what must not be lost. InMemory keeps it for the life of the process only.
+	Store Store
+
+	// From says where Messages begins in a channel. Defaults to inbox.Processed: after the last message that this
+	// store's application took.
+	From inbox.From
+
+	// Profile is how much effort goes into being quick. Defaults to realtime.Foreground.
+	Profile realtime.Profile
+
+	// DialContext makes every network connection. Defaults to that of a net.Dialer.
+	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
+
+	// TLSConfig is used for https and wss. nil means the system's roots.
+	TLSConfig *tls.Config
+
+	// CallTimeout bounds one HTTP call, its connection included. Defaults to 10s.
+	CallTimeout time.Duration
+
+	// OnRoundTrip is told each measured round trip. It must not block. nil means nobody.
+	OnRoundTrip func(rtt time.Duration, err error)
+
+	// Rand is the source of jitter. nil means one that is seeded at random. It is used under a lock of its own.
+	Rand *rand.Rand
+
+	// Logger takes what happens. nil means nothing is logged.
+	Logger *slog.Logger
+
+	proxy func(*http.Request) (*url.URL, error) // filled in by withDefaults
+}
+
+// defaultCallTimeout is longer than a login over a slow link takes: five round trips of 500 ms and the server's 100 ms
+// of password hashing.
+const defaultCallTimeout = 10 * time.Second
+
+// withDefaults returns a copy with every zero field filled in.
+func (o Options) withDefaults() (Options, error) {
+	if o.Store == nil {
+		return o, errors.New("chatsdk: Options.Store is nil; chatsdk.InMemory() is one that forgets with the process")
+	}
+	o.proxy = nil
+	if o.DialContext == nil {
+		o.proxy = http.ProxyFromEnvironment // whoever gives a dialer has chosen the route already
+		o.DialContext = (&net.Dialer{}).DialContext
+	}
+	if o.CallTimeout <= 0 {
+		o.CallTimeout = defaultCallTimeout
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Rand == nil {
+		var b [16]byte
+		_, _ = cryptorand.Read(b[:]) // never fails since Go 1.24
+		o.Rand = rand.New(rand.NewPCG(binary.LittleEndian.Uint64(b[:8]), binary.LittleEndian.Uint64(b[8:])))
+	}
+	return o, nil
+}
+
+// httpClient makes the client for the HTTP calls: a transport of our own, since a shared one would outlive Close.
+func (o Options) httpClient() *http.Client {
+	return &http.Client{Transport: &http.Transport{
+		Proxy:               o.proxy,
+		DialContext:         o.DialContext,
+		TLSClientConfig:     o.TLSConfig,
+		ForceAttemptHTTP2:   true,
+		MaxIdleConnsPerHost: 2,
+		IdleConnTimeout:     30 * time.Second,
+	}}
+}
+
+// fork makes an independent source for one part, so that parts running side by side don't race on one.
+func fork(r *rand.Rand) *rand.Rand { return rand.New(rand.NewPCG(r.Uint64(), r.Uint64())) }
