@@ -1,0 +1,204 @@
+package realtime
+
+import (
+	"math"
+	"time"
+)
+
+// Numbers of the path model. They are tied to each other: see suspectAfter and deadAfter.
+const (
+	suspectMin = 250 * time.Millisecond // below it a scheduler's hiccup looks like a fault
+	suspectMax = 5 * time.Second
+	slack      = 50 * time.Millisecond // timers, two schedulers, one control frame behind another
+
+	// deadMin leaves a link on a short path time for a stall of the server (collection, fsync). With probes 0.5 s
+	// apart and one round trip on the standby it still ends in less than 1.5 s at an RTT of 100 ms.
+	deadMin = 750 * time.Millisecond
+	deadMax = 10 * time.Second
+	// unknownPath is taken for SRTT before the first measure.
+	unknownPath = 500 * time.Millisecond
+
+	// rtoMin is what Linux adds to the round trip for its retransmission timeout; others add more.
+	rtoMin = 200 * time.Millisecond
+	// lateExtra over the path's usual time makes an answer late: less than any retransmission, more than jitter.
+	lateExtra = 150 * time.Millisecond
+
+	// window is the number of probes after which an old one counts for 1/e. Some hundred are needed to tell 5% from 2%.
+	window = 300
+	// fewSamples guards the first estimates of the late share against a single early hiccup.
+	fewSamples = 40
+	// warmUp is the number of answers after which a path without a late one counts as clean.
+	warmUp = 30
+	// warmInterval is the probe interval until then, in profiles that probe at all eagerly.
+	warmInterval = 100 * time.Millisecond
+	// segmentsPerHour is what an hour of probes sends, both ways, at 0.5 s each.
+	segmentsPerHour = 2 * 7200
+	// falseDead is the number of false verdicts an hour that the deadline aims to stay below.
+	falseDead = 0.05
+	// promise is the time from fault to caught up that a clean path gets even before it is known to be clean.
+	promise = 2 * time.Second
+	// baseSamples is the length of one half of the low-pass minimum's window.
+	baseSamples = 16
+	// newLevel late answers in a row aren't loss: the path has become longer.
+	newLevel = 8
+)
+
+// estimator knows the path: its round-trip time (RFC 6298) and how often answers are so late that segments must have
+// been lost. TCP shows loss as delay, in steps of a doubling retransmission timeout, so a deadline that loss can't
+// reach has to come from the loss rate and not from the variance. The zero value knows nothing. For one goroutine.
+type estimator struct {
+	srtt, rttvar time.Duration
+	samples      int     // answers since the path was new
+	weight, late float64 // decaying counts of answers and of late ones
+	inRow        int     // late answers in a row
+	rowMin       time.Duration
+	base, half   time.Duration // minimum of the finished and of the running half window
+	inHalf       int
+	guess        bool // srtt comes from a handshake
+}
+
+// observe takes a round trip and says whether it was late.
+func (e *estimator) observe(rtt time.Duration) bool {
+	rtt = max(rtt, time.Microsecond)
+	e.samples++
+	e.weight = e.weight*(1-1.0/window) + 1
+	e.late *= 1 - 1.0/window
+	if base := e.usual(); base > 0 && rtt > base+max(lateExtra, base/2) {
+		e.late++
+		e.inRow++
+		if e.inRow == 1 || rtt < e.rowMin {
+			e.rowMin = rtt
+		}
+		if e.inRow >= newLevel {
+			e.relevel()
+		}
+		return true
+	}
+	e.inRow = 0
+	e.lowPass(rtt)
+	e.smooth(rtt)
+	return false
+}
+
+// provisional takes a handshake for a measure until there is a better one: it may hold more than one round trip.
+func (e *estimator) provisional(rtt time.Duration) {
+	if e.srtt == 0 {
+		e.srtt, e.rttvar, e.guess = rtt, rtt/2, true
+	}
+}
+
+// relevel takes a run of late answers for a longer path instead of loss.
+func (e *estimator) relevel() {
+	e.late = max(0, e.late-float64(e.inRow))
+	e.base, e.half, e.inHalf, e.inRow = e.rowMin, e.rowMin, 1, 0
+	e.srtt, e.rttvar = e.rowMin, e.rowMin/4
+}
+
+func (e *estimator) lowPass(rtt time.Duration) {
+	if e.inHalf == 0 || rtt < e.half {
+		e.half = rtt
+	}
+	if e.inHalf++; e.inHalf >= baseSamples {
+		e.base, e.inHalf = e.half, 0
+	}
+}
+
+// usual is the low-pass minimum of the round-trip time, 0 if unknown.
+func (e *estimator) usual() time.Duration {
+	switch {
+	case e.base == 0:
+		return e.half
+	case e.inHalf == 0:
+		return e.base
+	}
+	return min(e.base, e.half)
+}
+
+// smooth is RFC 6298, section 2. Late answers are left out: they say nothing of the path's length, and the variance
+// would carry one of them for many probes.
+func (e *estimator) smooth(rtt time.Duration) {
+	if e.srtt == 0 || e.guess {
+		e.srtt, e.rttvar, e.guess = rtt, rtt/2, false
+		return
+	}
+	d := e.srtt - rtt
+	if d < 0 {
+		d = -d
+	}
+	e.rttvar = (3*e.rttvar + d) / 4
+	e.srtt = (7*e.srtt + rtt) / 8
+}
+
+// age makes what is known count for less: the network may have changed.
+func (e *estimator) age() {
+	e.rttvar = max(e.rttvar, e.srtt/2)
+	e.weight, e.late, e.samples, e.inRow = 0, 0, 0, 0
+	e.base, e.half, e.inHalf = 0, 0, 0
+}
+
+// lateShare is the part of answers that came late, 0 to 1.
+func (e *estimator) lateShare() float64 {
+	if e.weight == 0 {
+		return 0
+	}
+	return e.late / e.weight
+}
+
+// loss is an upper estimate of the loss rate of a segment: an answer is late if one of two segments was lost. Two
+// standard deviations are added, since too small a number costs connections and too large a one some patience.
+func (e *estimator) loss() float64 {
+	if e.late < 0.2 {
+		return 0
+	}
+	return (e.late + 2*math.Sqrt(e.late)) / (2 * max(e.weight, fewSamples))
+}
+
+// chain is the delay of a segment that was lost k times in a row: each timeout is twice the one before.
+func (e *estimator) chain(k int) time.Duration {
+	return time.Duration(1<<k-1)*max(rtoMin, e.srtt+rtoMin) + e.srtt + slack
+}
+
+// suspectAfter is the age of an unanswered probe at which a standby is worth dialling.
+func (e *estimator) suspectAfter() time.Duration {
+	if e.srtt == 0 {
+		return 2 * unknownPath
+	}
+	d := min(max(e.srtt+4*e.rttvar+slack, suspectMin), suspectMax)
+	switch p := e.loss(); {
+	case p > 0.02:
+		d = max(d, e.chain(2))
+	case p > 0:
+		d = max(d, e.chain(1))
+	}
+	return min(d, suspectMax)
+}
+
+// deadAfter is the age of an unanswered probe at which the link is given up. On a clean path that is about twice
+// suspectAfter. On a lossy one it lies above the longest chain of losses that an hour of probes is likely to meet.
+func (e *estimator) deadAfter() time.Duration {
+	if e.srtt == 0 {
+		return 4 * unknownPath
+	}
+	d := max(2*min(max(e.srtt+4*e.rttvar+slack, suspectMin), suspectMax), deadMin)
+	p := e.loss()
+	if p == 0 {
+		if e.samples < warmUp {
+			d = max(d, min(e.chain(2), promise-max(e.srtt, warmInterval)-e.srtt-2*slack))
+		}
+		return min(d, deadMax)
+	}
+	k := 1
+	for expected := p * p * segmentsPerHour; expected > falseDead && k < 8; k++ {
+		expected *= p
+	}
+	// Two chains, one each way, may add up; the second is nearly always short.
+	return min(max(d, e.chain(k)+rtoMin), deadMax)
+}
+
+// attemptTimeout bounds each step of an attempt.
+func (e *estimator) attemptTimeout() time.Duration {
+	if e.srtt == 0 {
+		return 10 * time.Second
+	}
+	return min(max(8*e.srtt, 1500*time.Millisecond), 10*time.Second)
+}

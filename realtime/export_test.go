@@ -1,0 +1,129 @@
+package realtime
+
+import (
+	"context"
+	"errors"
+	"net"
+	"time"
+
+	"github.com/centrifugal/protocol"
+)
+
+// Names for the external tests of the pure parts.
+type (
+	Input     = inputKind
+	Estimator = estimator
+	Liveness  = liveness
+	Class     = class
+	Cause     = cause
+)
+
+const (
+	Alive, Suspect, Dead = alive, suspect, dead
+
+	ClassLocal, ClassServer, ClassDirected  = classLocal, classServer, classDirected
+	ClassToken, ClassRenew                  = classToken, classRenew
+	ClassLong, ClassTerminal                = classLong, classTerminal
+	WarmUp                                  = warmUp
+	InConnect, InDisconnect, InUp           = inConnect, inDisconnect, inUp
+	InLost, InAttemptFailed, InTerminal     = inLost, inAttemptFailed, inTerminal
+	InRetryDue, InSuspendDue                = inRetryDue, inSuspendDue
+	InNetworkChanged, InStable              = inNetworkChanged, inStable
+	States                                  = int(Failed) + 1
+	Inputs                                  = int(inStable) + 1
+	DeadMin, DeadMax, SuspectMin, LongPause = deadMin, deadMax, suspectMin, longPause
+	PathSlack                               = slack
+)
+
+// Next is the state machine with actions by name.
+func Next(s State, in Input) (State, []string) {
+	to, actions := next(s, in)
+	var names []string
+	for _, a := range actions {
+		names = append(names, a.String())
+	}
+	return to, names
+}
+
+func (e *estimator) Observe(d time.Duration) bool  { return e.observe(d) }
+func (e *estimator) SuspectAfter() time.Duration   { return e.suspectAfter() }
+func (e *estimator) DeadAfter() time.Duration      { return e.deadAfter() }
+func (e *estimator) AttemptTimeout() time.Duration { return e.attemptTimeout() }
+func (e *estimator) Chain(k int) time.Duration     { return e.chain(k) }
+func (e *estimator) Age()                          { e.age() }
+func (e *estimator) SRTT() time.Duration           { return e.srtt }
+func (e *estimator) Provisional(d time.Duration)   { e.provisional(d) }
+
+func (l *liveness) Begin(t time.Time)                        { l.begin(t) }
+func (l *liveness) Sent(t time.Time, n int, received uint64) { l.sent(t, n, received) }
+func (l *liveness) Proof(sentAt time.Time, received uint64)  { l.proof(sentAt, received) }
+func (l *liveness) ProbeAt(interval time.Duration) time.Time { return l.probeAt(interval) }
+func (l *liveness) Judge(now time.Time, suspected bool, e *Estimator, received uint64, heard time.Time) int {
+	return int(l.judge(now, suspected, e, 0, received, heard))
+}
+
+func CloseCause(code uint32, reason string) Cause    { return closeCause(code, reason) }
+func ConnectCause(code uint32, temporary bool) Cause { return connectCause(code, "", temporary) }
+func DialCause(err error) Cause                      { return dialCause(err) }
+func (c cause) Class() Class                         { return c.class }
+func (c cause) Delay() time.Duration                 { return c.delay }
+func Pause(c Cause, e Effort, failures int, outage time.Duration, random func(int64) int64) time.Duration {
+	return pause(c, e, failures, outage, random)
+}
+func Slept(wall, mono time.Duration) bool           { return slept(wall, mono) }
+func RefreshMargin(ttl time.Duration) time.Duration { return refreshMargin(ttl) }
+func RetryAfter(v string) time.Duration             { return retryAfter(v) }
+
+// Pack frames commands as the writer does.
+func Pack(p Protocol, cmds [][]byte, limit, count int) [][]byte {
+	return codec(p).pack(cmds, limit, count)
+}
+
+// FeedFrames applies frames of a stranger to an owner with a connection that waits for its connect reply, or has it,
+// and with two subscriptions. Nothing goes over a network.
+func FeedFrames(p Protocol, up bool, frames ...[]byte) error {
+	c, err := New(Options{
+		URL: "ws://server", Protocol: p, OnServerEvent: func(Event) {}, OnConnected: func([]byte) {},
+		DialContext: func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("no network") },
+	})
+	if err != nil {
+		return err
+	}
+	defer c.wg.Wait()
+	defer c.cancel()
+	o := newOwner(c)
+	for _, name := range []string{"a", "b"} {
+		s := &Subscription{c: c, channel: name}
+		o.subs[name] = s
+	}
+	o.state = Connecting
+	near, far := net.Pipe()
+	defer near.Close()
+	defer far.Close()
+	t := &transport{gen: 1, c: c, codec: codec(p), raw: &countedConn{Conn: near, start: time.Now()}, wake: make(chan struct{}, 1), closing: true}
+	o.nextGen = 1
+	o.link = &link{tr: t, began: time.Now(), pending: make(map[uint32]*command)}
+	l := o.link
+	o.live.begin(time.Now())
+	o.live.pinged = time.Now().Add(time.Hour)
+	o.encode(nil, &command{kind: cmdConnect}, &protocol.Command{Connect: &protocol.ConnectRequest{}}) // id 1
+	o.encodeSubscribe(nil, o.subs["a"])                                                               // id 2
+	o.encodeSubscribe(nil, o.subs["b"])                                                               // id 3
+	if up {
+		o.applyReply(&protocol.Reply{Id: 1, Connect: &protocol.ConnectResult{Client: "x", Pong: true}}, time.Now())
+	}
+	for _, f := range frames {
+		replies, err := codec(p).decode(f)
+		o.applyFrame(event{gen: 1, replies: replies, at: time.Now()})
+		if err != nil && o.link == l {
+			o.transportGone(event{gen: 1, err: err})
+		}
+	}
+	if o.link == l {
+		o.dropLink()
+	}
+	if len(l.pending) != 0 {
+		return errors.New("commands are left on a link that is gone")
+	}
+	return nil
+}

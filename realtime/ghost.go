@@ -1,0 +1,44 @@
+package realtime
+
+import "time"
+
+// ghost is a link that was declared dead and is listened to a little longer. If it speaks after all, the verdict was
+// wrong: the path loses segments, and the estimator has to know, or the same mistake would follow. Nothing that it
+// says is applied.
+type ghost struct {
+	tr    *transport
+	asked time.Time // when the oldest unanswered probe was sent
+}
+
+// ghostAge is how long a dead link is listened to: beyond the longest deadline there is nothing to learn.
+const ghostAge = deadMax
+
+// haunt keeps the transport of a dead link open for a while. At most one is kept.
+func (o *owner) haunt(t *transport) {
+	o.dropGhost()
+	o.ghost = &ghost{tr: t, asked: o.ghostAsked}
+	o.timers[tGhost] = time.Now().Add(ghostAge)
+}
+
+func (o *owner) dropGhost() {
+	if o.ghost != nil {
+		o.ghost.tr.kill()
+		o.ghost = nil
+	}
+	o.timers[tGhost] = time.Time{}
+}
+
+// ghostSpoke handles news of the ghost, if that is who it is about.
+func (o *owner) ghostSpoke(gen uint64, at time.Time, err error) bool {
+	g := o.ghost
+	if g == nil || g.tr.gen != gen {
+		return false
+	}
+	// Only an answer counts. A close frame, say because the server replaced the old connection by the new one, may
+	// come over a link whose other direction is dead indeed.
+	if err == nil && o.est.observe(at.Sub(g.asked)) {
+		o.count(func(s *Stats) { s.LateProbes++; s.FalseDead++ })
+	}
+	o.dropGhost()
+	return true
+}

@@ -1,0 +1,103 @@
+package realtime_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/chatsdk/chatsdk/realtime"
+)
+
+// path is a clean one of 100 ms: suspect after 250 ms, dead after 750 ms.
+func path() *realtime.Estimator {
+	e := &realtime.Estimator{}
+	steady(e, 100*ms, 100)
+	return e
+}
+
+func TestLivenessVerdicts(t *testing.T) {
+	t0 := time.Now()
+	at := func(d time.Duration) time.Time { return t0.Add(d) }
+	e := path()
+	for _, row := range []struct {
+		name      string
+		do        func(l *realtime.Liveness)
+		now       time.Duration
+		suspected bool
+		received  uint64
+		heard     time.Duration
+		want      int
+	}{
+		{"nothing asked", func(*realtime.Liveness) {}, time.Hour, false, 0, 0, int(realtime.Alive)},
+		{"young probe", func(l *realtime.Liveness) { l.Sent(t0, 0, 0) }, 200 * ms, false, 0, 0, int(realtime.Alive)},
+		{"old probe", func(l *realtime.Liveness) { l.Sent(t0, 0, 0) }, 260 * ms, false, 0, 0, int(realtime.Suspect)},
+		{"still suspected", func(l *realtime.Liveness) { l.Sent(t0, 0, 0) }, 700 * ms, true, 0, 0, int(realtime.Suspect)},
+		{"too old", func(l *realtime.Liveness) { l.Sent(t0, 0, 0) }, 760 * ms, true, 0, 0, int(realtime.Dead)},
+		{"answered", func(l *realtime.Liveness) { l.Sent(t0, 0, 0); l.Proof(t0, 0) }, 760 * ms, true, 0, 0, int(realtime.Alive)},
+		{"later one answered", func(l *realtime.Liveness) {
+			l.Sent(t0, 0, 0)
+			l.Sent(at(50*ms), 0, 0)
+			l.Proof(at(50*ms), 0)
+		}, 760 * ms, true, 0, 0, int(realtime.Alive)},
+		{"older one answered", func(l *realtime.Liveness) {
+			l.Sent(t0, 0, 0)
+			l.Sent(at(10*ms), 0, 0)
+			l.Proof(t0, 0)
+		}, 770 * ms, true, 0, 0, int(realtime.Dead)},
+		{"a push is no answer", func(l *realtime.Liveness) { l.Sent(t0, 0, 0) }, 760 * ms, true, 300, 740 * ms, int(realtime.Dead)},
+		{"a long download is one", func(l *realtime.Liveness) { l.Sent(t0, 0, 0) }, 760 * ms, true, 1 << 20, 740 * ms, int(realtime.Alive)},
+		{"not for ever", func(l *realtime.Liveness) { l.Sent(t0, 0, 0) }, 15010 * ms, true, 1 << 30, 15000 * ms, int(realtime.Dead)},
+		{"a long upload takes its time", func(l *realtime.Liveness) { l.Sent(t0, 64<<10, 0) }, 1240 * ms, false, 0, 0, int(realtime.Alive)},
+		{"noticed late, one more chance", func(l *realtime.Liveness) { l.Sent(t0, 0, 0) }, time.Minute, true, 0, 0, int(realtime.Alive)},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			var l realtime.Liveness
+			l.Begin(t0)
+			row.do(&l)
+			if got := l.Judge(at(row.now), row.suspected, e, row.received, at(row.heard)); got != row.want {
+				t.Errorf("verdict %d, want %d", got, row.want)
+			}
+		})
+	}
+}
+
+// TestOverdueTimerGivesOneChance is protocol point 40: the second look, a second later, is the last.
+func TestOverdueTimerGivesOneChance(t *testing.T) {
+	t0 := time.Now()
+	var l realtime.Liveness
+	e := path()
+	l.Begin(t0)
+	l.Sent(t0, 0, 0)
+	woken := t0.Add(10 * time.Minute)
+	if got := l.Judge(woken, false, e, 0, t0); got != int(realtime.Alive) {
+		t.Fatalf("verdict %d right after the wake, want one more chance", got)
+	}
+	if got := l.Judge(woken.Add(990*ms), false, e, 0, t0); got != int(realtime.Alive) {
+		t.Errorf("verdict %d within the grace", got)
+	}
+	if got := l.Judge(woken.Add(1001*ms), false, e, 0, t0); got != int(realtime.Dead) {
+		t.Errorf("verdict %d after the grace, want dead", got)
+	}
+}
+
+func TestProbesKeepTheirPace(t *testing.T) {
+	t0 := time.Now()
+	var l realtime.Liveness
+	l.Begin(t0)
+	if got := l.ProbeAt(500 * ms).Sub(t0); got != 500*ms {
+		t.Errorf("first probe after %v", got)
+	}
+	l.Sent(t0.Add(400*ms), 0, 0)
+	l.Proof(t0.Add(400*ms), 0)
+	if got := l.ProbeAt(500 * ms).Sub(t0); got != 900*ms {
+		t.Errorf("probe %v after the start, want 500 ms after what was proven", got)
+	}
+}
+
+func TestSleepIsNoticed(t *testing.T) {
+	if realtime.Slept(time.Second, time.Second) || realtime.Slept(time.Second, time.Minute) {
+		t.Error("clocks that agree, or a wall clock set back, are no sleep")
+	}
+	if !realtime.Slept(10*time.Minute, 500*ms) {
+		t.Error("ten minutes of wall time in half a second weren't noticed")
+	}
+}

@@ -1,0 +1,182 @@
+package realtime
+
+import (
+	"context"
+	crand "crypto/rand"
+	"crypto/tls"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// Protocol is the encoding of commands and replies. The zero value is JSON.
+type Protocol int
+
+const (
+	// JSON sends text frames; RPC data must be valid JSON.
+	JSON Protocol = iota
+	// Protobuf sends binary frames; data may be any bytes.
+	Protobuf
+)
+
+// TokenSource gives connection tokens. Both calls may block; they get a context with Options.TokenTimeout.
+type TokenSource interface {
+	// Token returns the present token. An error that wraps ErrUnauthorized is final.
+	Token(ctx context.Context) (string, error)
+	// Renew returns a token other than stale, which the server refused or which is about to expire.
+	Renew(ctx context.Context, stale string) (string, error)
+}
+
+// Options configure a Client. The zero value of every field but URL works.
+type Options struct {
+	// URL of the WebSocket endpoint, ws or wss (http and https are taken for them).
+	URL string
+	// Token gives connection tokens, or nil to connect without.
+	Token TokenSource
+	// DialContext opens the TCP connection, or nil for a plain net.Dialer. Proxies are its business.
+	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
+	// TLSConfig for wss, or nil for the system's roots. It is cloned; a session cache is added.
+	TLSConfig *tls.Config
+	// Header is sent with the upgrade request.
+	Header http.Header
+	// Protocol defaults to JSON.
+	Protocol Protocol
+	// Profile defaults to Foreground; see Effort for its numbers.
+	Profile Profile
+	// Name and Version of the program, told to the server.
+	Name, Version string
+	// Data for the connect command. Valid JSON with the JSON protocol.
+	Data []byte
+	// Rand is the source of all jitter, used by one goroutine. nil makes one from system randomness.
+	Rand *rand.Rand
+	// Logger gets one line for each change of state, or nil for none.
+	Logger *slog.Logger
+
+	// OnRoundTrip hears of every probe and every command that was answered, and of those that were not (err). It is
+	// called on the client's inner goroutine and must not block nor call back.
+	OnRoundTrip func(rtt time.Duration, err error)
+	// OnConnected is called on the dispatch goroutine with the data of the connect reply, before any event of that
+	// connection. If the application is slow and connections change meanwhile, only the newest is told.
+	OnConnected func(data []byte)
+	// OnServerEvent gets the events of server-side subscriptions, under the rules of SubscribeOptions.OnEvent.
+	OnServerEvent func(Event)
+
+	// FrameLimit is the longest frame sent, in bytes. Defaults to 60 KiB, below the 64 KiB that a Centrifuge server
+	// takes by default. Commands are packed into frames up to it.
+	FrameLimit int
+	// FrameCommands is the most commands packed into a frame. Defaults to 128.
+	FrameCommands int
+	// ReadLimit is the longest frame taken, in bytes. Defaults to 16 MiB: a recovered batch is far above 32 KiB.
+	ReadLimit int64
+	// CommandTimeout ends an RPC that a working link leaves unanswered, and reconnects if it was a subscribe.
+	// Defaults to 10 s.
+	CommandTimeout time.Duration
+	// TokenTimeout bounds one call of the token source. Defaults to 10 s: the server closes sockets that don't
+	// authenticate after 15 s.
+	TokenTimeout time.Duration
+	// StableUptime is how long a connection must last before pauses start from the shortest again. Defaults to 5 s.
+	StableUptime time.Duration
+	// SuspendAfter is the time without success after which the state is Suspended. Defaults to 2 min.
+	SuspendAfter time.Duration
+	// AttemptLimit ends in Failed after that many failed attempts in a row. Defaults to 0, never.
+	AttemptLimit int
+	// QueueLimit and QueueBytes bound the events that wait for handlers. Default to 8192 and 16 MiB.
+	QueueLimit int
+	QueueBytes int
+	// PendingLimit is the most unanswered RPCs; SendLimit the most bytes that wait to be written. Default to 1024 and
+	// 4 MiB. Beyond them RPC fails with ErrBusy.
+	PendingLimit int
+	SendLimit    int
+}
+
+func (o Options) withDefaults() Options {
+	def(&o.FrameLimit, 60<<10)
+	def(&o.FrameCommands, 128)
+	def(&o.ReadLimit, 16<<20)
+	def(&o.CommandTimeout, 10*time.Second)
+	def(&o.TokenTimeout, 10*time.Second)
+	def(&o.StableUptime, 5*time.Second)
+	def(&o.SuspendAfter, 2*time.Minute)
+	def(&o.QueueLimit, 8192)
+	def(&o.QueueBytes, 16<<20)
+	def(&o.PendingLimit, 1024)
+	def(&o.SendLimit, 4<<20)
+	if o.DialContext == nil {
+		o.DialContext = (&net.Dialer{}).DialContext
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Rand == nil {
+		o.Rand = rand.New(rand.NewPCG(seed(), seed()))
+	}
+	return o
+}
+
+func def[T int | int64 | time.Duration](v *T, d T) {
+	if *v <= 0 {
+		*v = d
+	}
+}
+
+func seed() uint64 {
+	var b [8]byte
+	_, _ = crand.Read(b[:]) // never fails (documented since Go 1.24)
+	return binary.LittleEndian.Uint64(b[:])
+}
+
+// endpoint is where to dial: host:port, and the URL of the upgrade request.
+type endpoint struct {
+	addr   string
+	host   string
+	url    string
+	secure bool
+}
+
+func (o Options) endpoint() (endpoint, error) {
+	u, err := url.Parse(o.URL)
+	if err != nil {
+		return endpoint{}, errors.New("realtime: URL can't be parsed") // err would repeat a password in it
+	}
+	e := endpoint{host: u.Hostname()}
+	port := "80"
+	switch u.Scheme {
+	case "ws", "http":
+		u.Scheme = "http"
+	case "wss", "https":
+		u.Scheme, port, e.secure = "https", "443", true
+	default:
+		return endpoint{}, fmt.Errorf("realtime: URL scheme %q is not ws or wss", u.Scheme)
+	}
+	if e.host == "" {
+		return endpoint{}, errors.New("realtime: URL has no host")
+	}
+	if u.Port() != "" {
+		port = u.Port()
+	}
+	e.addr = net.JoinHostPort(e.host, port)
+	if o.Protocol == Protobuf {
+		q := u.Query()
+		q.Set("cf_protocol", "protobuf")
+		u.RawQuery = q.Encode()
+	}
+	e.url = u.String()
+	return e, nil
+}
+
+func (o Options) validate() error {
+	if o.Protocol == JSON && len(o.Data) > 0 && !json.Valid(o.Data) {
+		return fmt.Errorf("connect data: %w", ErrInvalidData)
+	}
+	if len(o.Data) > o.FrameLimit/2 {
+		return fmt.Errorf("connect data: %w", ErrTooLarge)
+	}
+	return nil
+}

@@ -1,0 +1,183 @@
+package realtime_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/centrifugal/centrifuge"
+
+	"github.com/chatsdk/chatsdk/internal/bubble"
+	"github.com/chatsdk/chatsdk/realtime"
+)
+
+// tokens counts what is asked of it. Each token is a number; Renew gives the next one.
+type tokens struct {
+	mu     sync.Mutex
+	n      int
+	takes  time.Duration
+	renews int
+	err    error
+}
+
+func (s *tokens) Token(ctx context.Context) (string, error) {
+	if s.takes > 0 {
+		select {
+		case <-time.After(s.takes):
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return fmt.Sprint("token-", s.n), s.err
+}
+
+func (s *tokens) Renew(_ context.Context, stale string) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.renews++
+	if stale == fmt.Sprint("token-", s.n) {
+		s.n++
+	}
+	return fmt.Sprint("token-", s.n), s.err
+}
+
+func (s *tokens) renewed() int { s.mu.Lock(); defer s.mu.Unlock(); return s.renews }
+
+func taken(expire time.Time) centrifuge.ConnectReply {
+	c := &centrifuge.Credentials{UserID: "u"}
+	if !expire.IsZero() {
+		c.ExpireAt = expire.Unix()
+	}
+	return centrifuge.ConnectReply{Credentials: c, ClientSideRefresh: true}
+}
+
+// TestTokenExpiredIsRenewedAtOnce: error 109 costs another connection, and no pause.
+func TestTokenExpiredIsRenewedAtOnce(t *testing.T) {
+	bubble.Run(t, func(t *testing.T) {
+		n := newSimNet(1, 100*ms)
+		w := newWorld(t, n)
+		defer w.close()
+		w.connecting = func(e centrifuge.ConnectEvent) (centrifuge.ConnectReply, error) {
+			if e.Token != "token-1" {
+				return centrifuge.ConnectReply{}, centrifuge.ErrorTokenExpired
+			}
+			return taken(time.Time{}), nil
+		}
+		src := &tokens{}
+		f := newFollower(t, n, realtime.Options{Token: src})
+		defer f.close()
+		if d := f.caughtUp(time.Now(), time.Minute); d > 610*ms {
+			t.Errorf("caught up after %v, want two connections of 3 RTT", d)
+		}
+		if src.renewed() != 1 {
+			t.Errorf("%d renewals", src.renewed())
+		}
+	})
+}
+
+// TestTokenRefusedForEver: a loop of 109 is backed off and goes on; 3500 is final after one renewal.
+func TestTokenRefusedForEver(t *testing.T) {
+	for _, row := range []struct {
+		err   error
+		state realtime.State
+		most  int
+	}{
+		{centrifuge.ErrorTokenExpired, realtime.Connecting, 40},
+		{centrifuge.DisconnectInvalidToken, realtime.Failed, 1},
+	} {
+		bubble.Run(t, func(t *testing.T) {
+			n := newSimNet(1, 100*ms)
+			w := newWorld(t, n)
+			defer w.close()
+			w.connecting = func(centrifuge.ConnectEvent) (centrifuge.ConnectReply, error) {
+				return centrifuge.ConnectReply{}, row.err
+			}
+			src := &tokens{}
+			f := newFollower(t, n, realtime.Options{Token: src})
+			defer f.close()
+			time.Sleep(90 * time.Second)
+			if s := f.State(); s.State != row.state {
+				t.Errorf("%v: state %+v", row.err, s)
+			}
+			if r := src.renewed(); r < 1 || r > row.most {
+				t.Errorf("%v: %d renewals in 90 s, want 1 to %d", row.err, r, row.most)
+			}
+		})
+	}
+}
+
+func TestTokenIsFetchedBesideTheDial(t *testing.T) {
+	bubble.Run(t, func(t *testing.T) {
+		n := newSimNet(1, 100*ms)
+		w := newWorld(t, n)
+		defer w.close()
+		f := newFollower(t, n, realtime.Options{Token: &tokens{takes: 200 * ms}})
+		defer f.close()
+		if d := f.caughtUp(time.Now(), time.Minute); d > 310*ms {
+			t.Errorf("caught up after %v, want 3 RTT: dial and token at the same time", d)
+		}
+	})
+}
+
+// TestHungTokenSource: the socket is given up before the server does (3502), and it goes on.
+func TestHungTokenSource(t *testing.T) {
+	bubble.Run(t, func(t *testing.T) {
+		n := newSimNet(1, 100*ms)
+		w := newWorld(t, n)
+		defer w.close()
+		src := &tokens{takes: time.Hour}
+		f := newFollower(t, n, realtime.Options{Token: src})
+		defer f.close()
+		time.Sleep(40 * time.Second)
+		if s := f.State(); s.State != realtime.Connecting || s.Reason != realtime.ReasonToken || !errors.Is(s.Err, context.DeadlineExceeded) {
+			t.Errorf("state %+v", s)
+		}
+	})
+}
+
+func TestUnauthorizedIsFinal(t *testing.T) {
+	bubble.Run(t, func(t *testing.T) {
+		n := newSimNet(1, 100*ms)
+		w := newWorld(t, n)
+		defer w.close()
+		f := newFollower(t, n, realtime.Options{Token: &tokens{err: fmt.Errorf("signed out: %w", realtime.ErrUnauthorized)}})
+		defer f.close()
+		time.Sleep(time.Second)
+		if s := f.State(); s.State != realtime.Failed || !errors.Is(s.Err, realtime.ErrUnauthorized) {
+			t.Errorf("state %+v", s)
+		}
+	})
+}
+
+// TestTokenIsRefreshedInTime keeps one connection over many lifetimes of its token.
+func TestTokenIsRefreshedInTime(t *testing.T) {
+	bubble.Run(t, func(t *testing.T) {
+		n := newSimNet(1, 100*ms)
+		w := newWorld(t, n)
+		defer w.close()
+		w.connecting = func(centrifuge.ConnectEvent) (centrifuge.ConnectReply, error) {
+			return taken(time.Now().Add(30 * time.Second)), nil
+		}
+		w.refresh = func(e centrifuge.RefreshEvent) (centrifuge.RefreshReply, error) {
+			if e.Token == "token-0" {
+				return centrifuge.RefreshReply{}, centrifuge.ErrorTokenExpired
+			}
+			return centrifuge.RefreshReply{ExpireAt: time.Now().Add(30 * time.Second).Unix()}, nil
+		}
+		src := &tokens{}
+		f := newFollower(t, n, realtime.Options{Token: src})
+		defer f.close()
+		time.Sleep(10 * time.Minute)
+		if s := f.Stats(); s.Connects != 1 {
+			t.Errorf("%d connections in ten minutes, want 1", s.Connects)
+		}
+		if r := src.renewed(); r < 20 || r > 60 {
+			t.Errorf("%d renewals of a token that lives 30 s in ten minutes", r)
+		}
+	})
+}
