@@ -1,0 +1,99 @@
+package scenario
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+
+	"github.com/chatsdk/chatsdk/faultnet"
+	"github.com/chatsdk/chatsdk/server/sqlite"
+)
+
+// virtualServer is the server's address on the in-memory network.
+const virtualServer = "server:80"
+
+// virtual carries a world in memory, in package time's clock: inside a testing/synctest bubble that is virtual.
+type virtual struct {
+	net  *faultnet.Network
+	link faultnet.Conditions
+}
+
+// NewVirtualWorld makes a world whose network is in memory, with its server running. Called inside a
+// testing/synctest bubble it lives in virtual time.
+func NewVirtualWorld(ctx context.Context, o WorldOptions) (*World, error) {
+	store, err := sqlite.OpenMemory(ctx, fmt.Sprintf("world-%d", o.Seed))
+	if err != nil {
+		return nil, err
+	}
+	n := faultnet.NewNetwork(o.Seed)
+	n.SetDefault(o.Link)
+	return newWorld(ctx, &virtual{net: n, link: o.Link}, store, o)
+}
+
+func (v *virtual) listen() (net.Listener, error) { return v.net.Listen(virtualServer) }
+
+func (v *virtual) attach(client string) (route, error) {
+	return route{link: v.net.Link(client, "server"), url: "http://" + virtualServer, dial: v.net.Dialer(client)}, nil
+}
+
+func (v *virtual) Close() error { return nil }
+
+// real carries a world over loopback sockets, with a proxy for each client's link.
+type real struct {
+	seed uint64
+	link faultnet.Conditions
+
+	mu      sync.Mutex // guards below
+	addr    string
+	proxies []*faultnet.Proxy
+}
+
+// NewRealWorld makes a world on sockets of the loopback interface, with its server running and its data in dir.
+func NewRealWorld(ctx context.Context, dir string, o WorldOptions) (*World, error) {
+	store, err := sqlite.Open(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	return newWorld(ctx, &real{seed: o.Seed, link: o.Link, addr: "127.0.0.1:0"}, store, o)
+}
+
+func (r *real) listen() (net.Listener, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	ln, err := net.Listen("tcp", r.addr)
+	if err == nil {
+		r.addr = ln.Addr().String()
+	}
+	return ln, err
+}
+
+func (r *real) attach(client string) (route, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p, err := faultnet.NewProxy(faultnet.ProxyOptions{
+		Name: client, Listen: "127.0.0.1:0", Upstream: r.addr, Seed: r.seed + uint64(len(r.proxies)),
+	})
+	if err != nil {
+		return route{}, err
+	}
+	p.Link().Set(r.link)
+	if err := p.Start(); err != nil {
+		return route{}, err
+	}
+	r.proxies = append(r.proxies, p)
+	return route{link: p.Link(), url: "http://" + p.Addr()}, nil
+}
+
+func (r *real) Close() error {
+	r.mu.Lock()
+	proxies := r.proxies
+	r.proxies = nil
+	r.mu.Unlock()
+	var errs []error
+	for _, p := range proxies {
+		errs = append(errs, p.Close())
+	}
+	return errors.Join(errs...)
+}

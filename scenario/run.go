@@ -1,0 +1,225 @@
+package scenario
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+)
+
+// RunOptions say how a scenario is run.
+type RunOptions struct {
+	Seed uint64
+	Dir  string    // RunReal: where the server keeps its data; "" means a temporary folder that is removed
+	Out  io.Writer // what happens, line by line; nil means nowhere
+}
+
+// limit bounds each wait of a run for something that has to come: far beyond every threshold, so that a miss is
+// reported as a miss with its figure, and a hang as a hang.
+const limit = time.Minute
+
+// RunReal runs a scenario on sockets of the loopback interface.
+func RunReal(ctx context.Context, s Scenario, o RunOptions) (Report, error) {
+	if o.Dir == "" {
+		dir, err := os.MkdirTemp("", "chatsdk-suite-")
+		if err != nil {
+			return Report{}, err
+		}
+		defer func() { _ = os.RemoveAll(dir) }()
+		o.Dir = dir
+	}
+	w, err := NewRealWorld(ctx, filepath.Join(o.Dir, s.ID), WorldOptions{Seed: o.Seed, Link: s.Link})
+	if err != nil {
+		return Report{}, err
+	}
+	return run(ctx, w, s, o, "real")
+}
+
+// RunVirtual runs a scenario on the in-memory network. Call it inside a testing/synctest bubble.
+func RunVirtual(ctx context.Context, s Scenario, o RunOptions) (Report, error) {
+	w, err := NewVirtualWorld(ctx, WorldOptions{Seed: o.Seed, Link: s.Link})
+	if err != nil {
+		return Report{}, err
+	}
+	return run(ctx, w, s, o, "virtual")
+}
+
+// run plays the scenario in w and closes it.
+func run(ctx context.Context, w *World, s Scenario, o RunOptions, clock string) (r Report, err error) {
+	defer func() { err = errors.Join(err, w.Close()) }()
+	s = s.withDefaults()
+	r = Report{ID: s.ID, Name: s.Name, Clock: clock, Seed: o.Seed}
+	began := time.Now()
+	for i := range s.Clients {
+		if err := bounded(ctx, func(ctx context.Context) error {
+			_, err := w.AddClient(ctx, clientName(i))
+			return err
+		}); err != nil {
+			return r, fmt.Errorf("start %s: %w", clientName(i), err)
+		}
+	}
+	work := startWork(ctx, w, s.Every)
+	pause(ctx, s.Warm)
+	for _, f := range s.Faults {
+		m, err := play(ctx, w, w.Clients()[0], f)
+		if err != nil {
+			r.problem("%s: %v", f.Name, err)
+		} else {
+			r.recovery(f.Name, m, s.Thresholds.CatchUpWithin)
+		}
+		if o.Out != nil {
+			fmt.Fprintf(o.Out, "  %s: detected %v, connected %v, caught up %v\n", f.Name, ms(m.Detect), ms(m.Connect), ms(m.CatchUp))
+		}
+		pause(ctx, s.Gap)
+	}
+	if err := errors.Join(work.stop(), settle(ctx, w)); err != nil {
+		r.problem("%v", err)
+	}
+	r.judgeClients(w, s.Thresholds)
+	if r.Verdict, err = w.Verdict(ctx); err != nil {
+		return r, err
+	}
+	if r.Verdict.Counts.Stored == 0 {
+		r.problem("nothing was sent: the run shows nothing")
+	}
+	r.Took = time.Since(began)
+	r.OK = r.Verdict.OK && len(r.Problems) == 0
+	return r, nil
+}
+
+func clientName(i int) string {
+	names := []string{"ada", "grace", "edsger", "barbara", "donald"}
+	if i < len(names) {
+		return names[i]
+	}
+	return fmt.Sprintf("user%d", i)
+}
+
+// bounded calls f with the limit of a wait.
+func bounded(ctx context.Context, f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return f(ctx)
+}
+
+// pause lets time go by, or ends with ctx.
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// play makes one fault and waits until the client has come through it.
+func play(ctx context.Context, w *World, c *Client, f Fault) (Recovery, error) {
+	w.History.FaultBegan(f.Name, c.Name)
+	since := time.Now()
+	if err := f.Begin(ctx, w, c); err != nil {
+		return Recovery{}, err
+	}
+	pause(ctx, f.Lasts)
+	if f.End != nil {
+		if err := f.End(ctx, w, c); err != nil {
+			return Recovery{}, err
+		}
+	}
+	w.History.FaultEnded(f.Name, c.Name)
+	ended := time.Now()
+	if f.Unnoticed {
+		return Recovery{}, nil
+	}
+	var m Recovery
+	err := bounded(ctx, func(ctx context.Context) (err error) {
+		m, err = c.recovered(ctx, since)
+		return err
+	})
+	if f.FromEnd {
+		m.Connect -= ended.Sub(since)
+		m.CatchUp -= ended.Sub(since)
+	}
+	return m, err
+}
+
+// work is clients that keep talking.
+type work struct {
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	mu   sync.Mutex // guards errs
+	errs []error
+}
+
+// startWork makes each client send one message each every, the clients evenly spread over it.
+func startWork(ctx context.Context, w *World, every time.Duration) *work {
+	k := &work{}
+	ctx, k.cancel = context.WithCancel(ctx)
+	clients := w.Clients()
+	for i, c := range clients {
+		k.wg.Go(func() {
+			pause(ctx, every*time.Duration(i)/time.Duration(len(clients)))
+			for n := 1; ctx.Err() == nil; n++ {
+				if err := c.Send(ctx, fmt.Sprintf("%s %d", c.Name, n)); err != nil && ctx.Err() == nil {
+					k.mu.Lock()
+					k.errs = append(k.errs, err)
+					k.mu.Unlock()
+				}
+				pause(ctx, every)
+			}
+		})
+	}
+	return k
+}
+
+// stop ends the talk and returns what Send refused.
+func (k *work) stop() error {
+	k.cancel()
+	k.wg.Wait()
+	return errors.Join(k.errs...)
+}
+
+// settle waits until every client has sent everything, and then until every client was shown everything.
+func settle(ctx context.Context, w *World) error {
+	return bounded(ctx, func(ctx context.Context) error {
+		var errs []error
+		for _, c := range w.Clients() {
+			errs = append(errs, c.settledAll(ctx))
+		}
+		last, err := w.Last(ctx)
+		errs = append(errs, err)
+		for _, c := range w.Clients() {
+			errs = append(errs, c.shownUpTo(ctx, last))
+		}
+		return errors.Join(errs...)
+	})
+}
+
+// judgeClients compares what the clients did with the thresholds.
+func (r *Report) judgeClients(w *World, t Thresholds) {
+	var acks []time.Duration
+	for _, c := range w.Clients() {
+		c.mu.Lock()
+		acks = append(acks, c.acks...)
+		reconnects, resends := c.seen.reconnect, c.resends
+		c.mu.Unlock()
+		if t.Reconnects >= 0 && reconnects > t.Reconnects {
+			r.problem("%s reconnected %d times, at most %d are needed", c.Name, reconnects, t.Reconnects)
+		}
+		if t.Resends >= 0 && resends > t.Resends {
+			r.problem("%s sent %d messages again, at most %d need it", c.Name, resends, t.Resends)
+		}
+	}
+	slices.Sort(acks)
+	if len(acks) == 0 {
+		return
+	}
+	worst := acks[len(acks)-1]
+	r.Acks = Spread{N: len(acks), P50: Percentile(acks, 50), P95: Percentile(acks, 95), Max: worst}
+	if t.AckWithin > 0 && worst > t.AckWithin {
+		r.problem("the slowest message was acknowledged after %v, at most %v is allowed", ms(worst), t.AckWithin)
+	}
+}

@@ -1,0 +1,199 @@
+package scenario
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/chatsdk/chatsdk/faultnet"
+	"github.com/chatsdk/chatsdk/server"
+	"github.com/chatsdk/chatsdk/server/sqlite"
+)
+
+// Channel is the channel that the clients of a world talk in.
+const Channel = "general"
+
+// cheapArgon keeps password hashing out of the figures: 20 clients signing in would take a second otherwise.
+var cheapArgon = server.Argon{MemoryKiB: 64, Time: 1, Threads: 1}
+
+// The server's own pings are rare in a world. Centrifuge holds a mutex while it waits for a dead peer's close frame; a
+// second reason to close the same connection meanwhile (its device is back) would wait for that mutex, and virtual time
+// stands still while anybody waits for a mutex. The client's probes are what a world is about.
+const (
+	pingInterval = 120 * time.Second
+	pongTimeout  = 100 * time.Second
+)
+
+// password is every user's: a world ends with its run and never listens beyond loopback.
+const password = "correct horse battery staple"
+
+// WorldOptions say what a world is made of. The zero value works.
+type WorldOptions struct {
+	Seed   uint64
+	Link   faultnet.Conditions // of every client's link to the server
+	Limits server.Limits       // zero fields are the server's defaults
+	Logger *slog.Logger        // nil means nothing is logged
+}
+
+// World is a server, its clients and the links between them, with a record of everything that happens. One definition
+// serves two clocks: NewVirtualWorld inside a testing/synctest bubble, NewRealWorld on sockets of this machine. Its
+// methods may be called concurrently, except Close.
+type World struct {
+	History *History
+
+	opts    WorldOptions
+	carrier carrier
+	store   *sqlite.DB
+	key     []byte
+	log     *slog.Logger
+
+	mu      sync.Mutex // guards below
+	rng     *rand.Rand
+	srv     *server.Server
+	served  chan error
+	clients []*Client
+}
+
+// carrier is the network of a world.
+type carrier interface {
+	// listen opens the server's address, the same one each time.
+	listen() (net.Listener, error)
+	// attach makes a client's link and returns how the client reaches the server over it.
+	attach(client string) (route, error)
+	io.Closer
+}
+
+// route is a client's way to the server.
+type route struct {
+	link *faultnet.Link
+	url  string
+	dial func(ctx context.Context, network, addr string) (net.Conn, error)
+}
+
+func newWorld(ctx context.Context, c carrier, store *sqlite.DB, o WorldOptions) (*World, error) {
+	w := &World{
+		History: &History{}, opts: o, carrier: c, store: store, log: o.Logger,
+		rng: rand.New(rand.NewPCG(o.Seed, 1)),
+	}
+	if w.log == nil {
+		w.log = slog.New(slog.DiscardHandler)
+	}
+	var err error
+	if w.key, err = store.Key(ctx); err != nil {
+		return nil, errors.Join(err, c.Close(), store.Close())
+	}
+	if err := w.StartServer(ctx); err != nil {
+		return nil, errors.Join(err, c.Close(), store.Close())
+	}
+	return w, nil
+}
+
+// fork makes an independent source for one part of the world.
+func (w *World) fork() *rand.Rand {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return rand.New(rand.NewPCG(w.rng.Uint64(), w.rng.Uint64()))
+}
+
+// StartServer starts the server on its data, as at first or after StopServer.
+func (w *World) StartServer(ctx context.Context) error {
+	srv, err := server.New(server.Config{
+		Store: w.store, Key: w.key, Limits: w.opts.Limits, Logger: w.log, Argon: cheapArgon, Rand: w.fork(),
+		PingInterval: pingInterval, PongTimeout: pongTimeout,
+	})
+	if err != nil {
+		return fmt.Errorf("make server: %w", err)
+	}
+	if err := srv.Start(ctx); err != nil {
+		return errors.Join(fmt.Errorf("start server: %w", err), srv.Kill())
+	}
+	ln, err := w.carrier.listen()
+	if err != nil {
+		return errors.Join(fmt.Errorf("listen: %w", err), srv.Kill())
+	}
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(ln) }() // StopServer waits for it
+	w.mu.Lock()
+	w.srv, w.served = srv, served
+	w.mu.Unlock()
+	return nil
+}
+
+// drainLimit bounds how long a graceful stop may take.
+const drainLimit = 10 * time.Second
+
+// StopServer ends the server: in order, telling its clients when to come back, or like a crash. Its data stays.
+func (w *World) StopServer(ctx context.Context, graceful bool) error {
+	w.mu.Lock()
+	srv, served := w.srv, w.served
+	w.srv, w.served = nil, nil
+	w.mu.Unlock()
+	if srv == nil {
+		return nil
+	}
+	var err error
+	if graceful {
+		ctx, cancel := context.WithTimeout(ctx, drainLimit)
+		defer cancel()
+		err = srv.Shutdown(ctx)
+	} else {
+		err = srv.Kill()
+	}
+	return errors.Join(err, <-served)
+}
+
+// Close ends clients, server and network. When it returns nothing of the world runs.
+func (w *World) Close() error {
+	w.mu.Lock()
+	clients := w.clients
+	w.clients = nil
+	w.mu.Unlock()
+	var errs []error
+	for _, c := range clients {
+		errs = append(errs, c.Stop())
+	}
+	errs = append(errs, w.StopServer(context.Background(), false), w.carrier.Close(), w.store.Close())
+	return errors.Join(errs...)
+}
+
+// Clients returns the clients in the order they came.
+func (w *World) Clients() []*Client {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return append([]*Client(nil), w.clients...)
+}
+
+// DumpTable records what the server has stored, for Check. Call it once, after the last message.
+func (w *World) DumpTable(ctx context.Context) error {
+	for m, err := range w.store.AllMessages(ctx, Channel) {
+		if err != nil {
+			return fmt.Errorf("read the server's table: %w", err)
+		}
+		w.History.Stored(Row{Channel: m.Channel, Seq: m.Seq, ID: m.ID, User: m.User, Text: m.Text})
+	}
+	return nil
+}
+
+// Last is the seq of the newest message that the server has stored.
+func (w *World) Last(ctx context.Context) (uint64, error) {
+	_, last, err := w.store.Messages(ctx, Channel, 0, 1, 1<<20)
+	return last, err
+}
+
+// Verdict checks the history: every client is to have been shown everything.
+func (w *World) Verdict(ctx context.Context) (Verdict, error) {
+	if err := w.DumpTable(ctx); err != nil {
+		return Verdict{}, err
+	}
+	var names []string
+	for _, c := range w.Clients() {
+		names = append(names, c.Name)
+	}
+	return Check(w.History, CheckOptions{Final: true, Acks: true, Members: map[string][]string{Channel: names}}), nil
+}
