@@ -1,0 +1,172 @@
+package main
+
+import (
+	"fmt"
+	"time"
+)
+
+// event is one thing that chat tells: an object for machines, a line for people.
+type event interface {
+	// plain is the line for people, "" where they needn't know. A notice goes to stderr, a result to stdout.
+	plain() (line string, notice bool)
+}
+
+// head begins every event.
+type head struct {
+	Event string `json:"event"`
+	T     stamp  `json:"t"`
+}
+
+func now(name string) head { return head{name, stamp(time.Now())} }
+
+// stamp is a time as RFC 3339 in UTC with milliseconds.
+type stamp time.Time
+
+// MarshalText writes the time.
+func (s stamp) MarshalText() ([]byte, error) {
+	return time.Time(s).UTC().AppendFormat(nil, "2006-01-02T15:04:05.000Z"), nil
+}
+
+type helloEvent struct {
+	head
+	Schema   int      `json:"schema"`
+	Version  string   `json:"version"`
+	Server   string   `json:"server"`
+	User     string   `json:"user"`
+	Device   string   `json:"device"`
+	Channels []string `json:"channels"`
+	From     string   `json:"from"`
+	Durable  bool     `json:"durable"`
+}
+
+func (e helloEvent) plain() (string, bool) { return "", true }
+
+type queuedEvent struct {
+	head
+	ID      string `json:"id"`
+	Channel string `json:"channel"`
+	Durable bool   `json:"durable"`
+}
+
+func (e queuedEvent) plain() (string, bool) { return "", true }
+
+type sentEvent struct {
+	head
+	ID      string `json:"id"`
+	Channel string `json:"channel"`
+	Seq     uint64 `json:"seq"`
+}
+
+func (e sentEvent) plain() (string, bool) { return "", true } // the message itself is shown
+
+// settledEvent is parked, cancelled or expired.
+type settledEvent struct {
+	head
+	ID      string `json:"id"`
+	Channel string `json:"channel"`
+	Reason  string `json:"reason"`
+}
+
+func (e settledEvent) plain() (string, bool) {
+	return fmt.Sprintf("message for %s %s: %s", e.Channel, e.Event, e.Reason), true
+}
+
+type messageEvent struct {
+	head
+	Channel string `json:"channel"`
+	Seq     uint64 `json:"seq"`
+	ID      string `json:"id"`
+	User    string `json:"user"`
+	Text    string `json:"text"`
+	Time    stamp  `json:"time"`
+	Replay  bool   `json:"replay,omitempty"`
+}
+
+func (e messageEvent) plain() (string, bool) {
+	return fmt.Sprintf("%s [%s] %s: %s", time.Time(e.Time).Local().Format("15:04:05"), e.Channel, e.User, e.Text), false
+}
+
+type stateEvent struct {
+	head
+	From      string `json:"from"`
+	To        string `json:"to"`
+	Reason    string `json:"reason"`
+	Error     string `json:"error,omitempty"`
+	Attempt   int    `json:"attempt"`
+	RetryInMS int64  `json:"retryInMs"`
+}
+
+func (e stateEvent) plain() (string, bool) {
+	if e.From == e.To { // one more attempt, or the state at the start
+		return "", true
+	}
+	return fmt.Sprintf("%s (%s)", e.To, e.Reason), true
+}
+
+type syncedEvent struct {
+	head
+	Channel string `json:"channel"`
+}
+
+func (e syncedEvent) plain() (string, bool) { return "", true }
+
+type tokenEvent struct {
+	head
+	State  string `json:"state"`
+	Reason string `json:"reason"`
+}
+
+func (e tokenEvent) plain() (string, bool) { return "", true }
+
+type errorEvent struct {
+	head
+	Code    string `json:"code"`
+	Message string `json:"message"`
+	Op      string `json:"op,omitempty"`
+	ID      string `json:"id,omitempty"`
+	Channel string `json:"channel,omitempty"`
+}
+
+func (e errorEvent) plain() (string, bool) { return e.Message, true }
+
+type statusEvent struct {
+	head
+	Schema     int                      `json:"schema"`
+	User       string                   `json:"user"`
+	Device     string                   `json:"device"`
+	Token      statusToken              `json:"token"`
+	Connection statusConnection         `json:"connection"`
+	Queue      statusQueue              `json:"queue"`
+	Channels   map[string]statusChannel `json:"channels"`
+}
+
+type statusToken struct {
+	State  string `json:"state"`
+	Reason string `json:"reason"`
+}
+
+type statusConnection struct {
+	State     string  `json:"state"`
+	Since     stamp   `json:"since"`
+	Reason    string  `json:"reason"`
+	Error     string  `json:"error,omitempty"`
+	Attempt   int     `json:"attempt"`
+	RetryInMS int64   `json:"retryInMs"`
+	RTTMS     float64 `json:"rttMs"` // smoothed; 0 before the first measure
+}
+
+type statusQueue struct {
+	Durable bool  `json:"durable"`
+	Queued  int   `json:"queued"`
+	Sending int   `json:"sending"`
+	Bytes   int64 `json:"bytes"`
+}
+
+type statusChannel struct {
+	Synced    bool   `json:"synced"`
+	Received  uint64 `json:"received"`
+	Processed uint64 `json:"processed"`
+	Newest    uint64 `json:"newest"`
+}
+
+func (e statusEvent) plain() (string, bool) { return "", true }

@@ -1,0 +1,211 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/chatsdk/chatsdk/outbox"
+)
+
+// sendOutTimeout is how long the end of input waits for what isn't sent, when a person, and no machine, is at it.
+const sendOutTimeout = 10 * time.Second
+
+// lineIn is one line of input, or the error that took its place.
+type lineIn struct {
+	text []byte
+	err  error
+}
+
+// input carries out the lines of stdin until it ends, quit comes or the run ends.
+func (c *chat) input(stdin io.Reader) {
+	lines := make(chan lineIn)
+	// Nobody waits for this goroutine: a read of stdin can't be broken off, and the program ends soon after.
+	go func() {
+		r := newLineReader(stdin)
+		for {
+			line, err := r.next()
+			select {
+			case lines <- lineIn{append([]byte(nil), line...), err}:
+			case <-c.ctx.Done():
+				return
+			}
+			if err != nil && !errors.Is(err, errLineTooLong) {
+				return
+			}
+		}
+	}()
+	for {
+		select {
+		case <-c.ctx.Done():
+			return
+		case l := <-lines:
+			switch {
+			case errors.Is(l.err, errLineTooLong):
+				c.fail(op{}, "line_too_long", errLineTooLong)
+			case l.err != nil:
+				c.inputEnded(l.err)
+				return
+			case c.opts.json:
+				c.machineLine(l.text)
+			default:
+				c.humanLine(l.text)
+			}
+		}
+	}
+}
+
+func (c *chat) inputEnded(err error) {
+	switch {
+	case !errors.Is(err, io.EOF):
+		c.end(failure(fmt.Errorf("read input: %w", err), ""))
+	case c.opts.json:
+		c.end(errQuit)
+	default:
+		c.end(c.sendOut())
+	}
+}
+
+// sendOut waits until all is sent, but not for ever.
+func (c *chat) sendOut() error {
+	ctx, cancel := context.WithTimeout(c.ctx, sendOutTimeout)
+	defer cancel()
+	updates := c.client.Watch(ctx)
+	for {
+		q := c.client.State().Queue
+		if q.Queued+q.Sending == 0 {
+			return errQuit
+		}
+		if _, ok := <-updates; ok {
+			continue
+		}
+		if c.ctx.Err() != nil {
+			return context.Cause(c.ctx)
+		}
+		return &codedError{exitTimeout, fmt.Errorf("%d messages were not sent", q.Queued+q.Sending), "the server wasn't reached in time"}
+	}
+}
+
+// humanLine sends a line to the first channel.
+func (c *chat) humanLine(line []byte) {
+	switch {
+	case len(strings.TrimSpace(string(line))) == 0:
+	case !utf8.Valid(line):
+		c.fail(op{Op: "send"}, "bad_line", errors.New("not sent: the line isn't UTF-8"))
+	default:
+		c.send(op{Op: "send", Channel: c.channels[0], Text: string(line)})
+	}
+}
+
+// machineLine carries out one object.
+func (c *chat) machineLine(line []byte) {
+	o, bad := parseOp(line)
+	if bad != nil {
+		c.fail(o, bad.code, bad)
+		return
+	}
+	switch o.Op {
+	case "send":
+		c.send(o)
+	case "cancel":
+		c.cancel(o)
+	case "status":
+		c.put(c.status())
+	case "quit":
+		c.end(errQuit)
+	}
+}
+
+func (c *chat) send(o op) {
+	if o.ID != "" {
+		if e, seen := c.client.Entry(strings.ToLower(o.ID)); seen {
+			c.answerAgain(e)
+			return
+		}
+	}
+	e, err := c.client.SendEntry(c.ctx, outbox.Entry{ID: o.ID, Channel: o.Channel, Text: o.Text})
+	if err != nil {
+		c.sendFailed(o, err)
+		return
+	}
+	c.put(queuedEvent{head: now("queued"), ID: e.ID, Channel: e.Channel, Durable: c.client.Durable()})
+	if outcome, due := c.order.queued(e.ID); due {
+		c.putOutcome(outcome)
+	}
+}
+
+// answerAgain tells of an entry that was queued before what was told then. What is still open is told when it settles.
+func (c *chat) answerAgain(e outbox.Entry) {
+	c.put(queuedEvent{head: now("queued"), ID: e.ID, Channel: e.Channel, Durable: c.client.Durable()})
+	if e.State.Settled() {
+		c.putOutcome(outbox.Change{Entry: e, To: e.State, Reason: e.Err})
+	}
+}
+
+// putOutcome tells how an entry settled.
+func (c *chat) putOutcome(m outbox.Change) {
+	e := m.Entry
+	if m.To == outbox.Sent {
+		c.put(sentEvent{head: now("sent"), ID: e.ID, Channel: e.Channel, Seq: e.Seq})
+		return
+	}
+	c.put(settledEvent{head: now(m.To.String()), ID: e.ID, Channel: e.Channel, Reason: m.Reason})
+}
+
+func (c *chat) sendFailed(o op, err error) {
+	code := "failed"
+	var invalid *outbox.InvalidError
+	switch {
+	case c.ctx.Err() != nil:
+		return
+	case errors.As(err, &invalid):
+		code = "invalid_" + invalid.Field
+	case errors.Is(err, outbox.ErrFull):
+		code = "full"
+	}
+	c.fail(o, code, err)
+}
+
+func (c *chat) cancel(o op) {
+	err := c.client.Cancel(c.ctx, strings.ToLower(o.ID))
+	switch {
+	case err == nil, c.ctx.Err() != nil:
+	case errors.Is(err, outbox.ErrNotFound):
+		c.fail(o, "not_found", err)
+	case errors.Is(err, outbox.ErrNotQueued):
+		c.fail(o, "not_queued", err)
+	default:
+		c.fail(o, "failed", err)
+	}
+}
+
+func (c *chat) fail(o op, code string, err error) {
+	c.put(errorEvent{head: now("error"), Code: code, Message: plainError(err), Op: o.Op, ID: o.ID, Channel: o.Channel})
+}
+
+// status is everything that there is to know, without secrets.
+func (c *chat) status() statusEvent {
+	s := c.client.State()
+	conn := s.Connection
+	e := statusEvent{
+		head: now("status"), Schema: schema, User: s.User, Device: s.Device,
+		Token: statusToken{s.Session.State.String(), s.Session.Reason},
+		Connection: statusConnection{
+			State: conn.State.String(), Since: stamp(conn.Since), Reason: string(conn.Reason), Attempt: conn.Attempt,
+			RetryInMS: conn.RetryIn.Milliseconds(), RTTMS: float64(conn.SRTT.Microseconds()) / 1000,
+		},
+		Queue:    statusQueue{s.Durable, s.Queue.Queued, s.Queue.Sending, s.Queue.Bytes},
+		Channels: map[string]statusChannel{},
+	}
+	if conn.Err != nil {
+		e.Connection.Error = plainError(conn.Err)
+	}
+	for name, ch := range s.Channels {
+		e.Channels[name] = statusChannel{Synced: ch.Synced, Received: ch.Top, Processed: ch.Processed, Newest: ch.Target}
+	}
+	return e
+}

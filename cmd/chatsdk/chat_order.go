@@ -1,0 +1,116 @@
+package main
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/chatsdk/chatsdk/inbox"
+	"github.com/chatsdk/chatsdk/outbox"
+)
+
+// order keeps events that come from different goroutines in an order that a reader can rely on: an entry's outcome
+// after its "queued", and a channel's "synced" after the last message that it promises and after the "state" of the
+// connection that it came with.
+type order struct {
+	fromNow bool
+
+	mu        sync.Mutex               // guards below; never held while an event is put
+	announced map[string]bool          // entries whose "queued" was put and whose outcome wasn't
+	held      map[string]outbox.Change // outcomes that were faster than the "queued"
+	newest    map[string]uint64        // the last message shown of each channel
+	promised  map[string]uint64        // the message after which a channel is synced
+	connected bool                     // the last "state" that was put says so
+	early     map[string]inbox.Change  // synced before the "state" of its connection
+}
+
+func newOrder(from inbox.From) *order {
+	return &order{
+		fromNow: from == inbox.Now, announced: map[string]bool{}, held: map[string]outbox.Change{},
+		newest: map[string]uint64{}, promised: map[string]uint64{}, early: map[string]inbox.Change{},
+	}
+}
+
+// queued notes that an entry's "queued" was put. If its outcome was known before, it is due now.
+func (o *order) queued(id string) (c outbox.Change, due bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	c, due = o.held[id]
+	delete(o.held, id)
+	if !due {
+		o.announced[id] = true
+	}
+	return c, due
+}
+
+// moved takes a change of an entry and says whether it is an outcome that is due now.
+func (o *order) moved(c outbox.Change) (outbox.Change, bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	id := c.Entry.ID
+	switch {
+	case c.Reason == outbox.ReasonPresent: // from an earlier run, which announced it
+		o.announced[id] = true
+		return c, false
+	case !c.To.Settled():
+		return c, false
+	case !o.announced[id]:
+		o.held[id] = c
+		return c, false
+	}
+	delete(o.announced, id)
+	return c, true
+}
+
+// caughtUp takes a change of a channel and says whether "synced" is due now.
+func (o *order) caughtUp(c inbox.Change) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.caughtUpLocked(c)
+}
+
+func (o *order) caughtUpLocked(c inbox.Change) bool {
+	delete(o.promised, c.Channel)
+	delete(o.early, c.Channel)
+	switch {
+	case !c.Synced:
+		return false
+	case !o.connected:
+		o.early[c.Channel] = c
+		return false
+	}
+	newest := o.newest[c.Channel]
+	if newest >= c.Top || o.fromNow && newest == 0 { // from now on: what was there before is never shown
+		return true
+	}
+	o.promised[c.Channel] = c.Top
+	return false
+}
+
+// shown notes a message that was put and says whether "synced" is due now.
+func (o *order) shown(channel string, seq uint64) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.newest[channel] = seq
+	top, promised := o.promised[channel]
+	if !promised || seq < top {
+		return false
+	}
+	delete(o.promised, channel)
+	return true
+}
+
+// state notes a "state" that was put and returns the channels whose "synced" is due with it.
+func (o *order) state(connected bool) []string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	early := o.early
+	o.connected, o.early = connected, map[string]inbox.Change{}
+	var due []string
+	for name, c := range early {
+		if connected && o.caughtUpLocked(c) {
+			due = append(due, name)
+		}
+	}
+	slices.Sort(due)
+	return due
+}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+const (
+	// outputQueue is how many events may wait for a reader that is slow; then who has more to tell waits too.
+	outputQueue = 256
+	// flushTimeout bounds the wait at the end for a reader that reads no more.
+	flushTimeout = 2 * time.Second
+)
+
+// errOutputClosed says that nobody reads the results any more.
+var errOutputClosed = errors.New("the output can't be written")
+
+// output writes events, each line whole, from one goroutine.
+type output struct {
+	out, err io.Writer
+	json     bool
+	events   chan event
+	done     chan struct{}
+}
+
+// newOutput starts the writer. It calls fail at most once, when a result can't be written; later events are dropped.
+// End it with finish.
+func newOutput(out, stderr io.Writer, asJSON bool, fail func(error)) *output {
+	o := &output{out: out, err: stderr, json: asJSON, events: make(chan event, outputQueue), done: make(chan struct{})}
+	go func() {
+		defer close(o.done)
+		broken := false
+		for e := range o.events {
+			if broken {
+				continue
+			}
+			if err := o.write(e); err != nil {
+				broken = true
+				fail(fmt.Errorf("%w: %w", errOutputClosed, err))
+			}
+		}
+	}()
+	return o
+}
+
+// put hands an event to the writer. It waits while the queue is full, until ctx ends.
+func (o *output) put(ctx context.Context, e event) {
+	select {
+	case o.events <- e:
+		return
+	default:
+	}
+	select {
+	case o.events <- e:
+	case <-ctx.Done():
+	}
+}
+
+// finish writes what waits and ends the writer. Nobody may put any more. A reader that has stopped reading is left
+// behind after a while, with the writer's goroutine, since a write to a pipe can't be taken back.
+func (o *output) finish() {
+	close(o.events)
+	select {
+	case <-o.done:
+	case <-time.After(flushTimeout):
+	}
+}
+
+func (o *output) write(e event) error {
+	if o.json {
+		var b bytes.Buffer
+		if err := printJSON(&b, e); err != nil {
+			return err
+		}
+		_, err := o.out.Write(b.Bytes())
+		return err
+	}
+	line, notice := e.plain()
+	switch {
+	case line == "":
+		return nil
+	case notice:
+		_, _ = io.WriteString(o.err, "chatsdk: "+printable(line)+"\n") // nobody misses a notice that can't be shown
+		return nil
+	}
+	_, err := io.WriteString(o.out, printable(line)+"\n")
+	return err
+}

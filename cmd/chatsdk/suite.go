@@ -1,0 +1,116 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/chatsdk/chatsdk/scenario"
+)
+
+// exitThreshold says that everything ran, and a scenario missed what it has to show.
+const exitThreshold = 99
+
+// suiteReport is a report as a line of JSON.
+type suiteReport struct {
+	Schema int `json:"schema"`
+	scenario.Report
+}
+
+func newSuite() *cobra.Command {
+	return parent("suite", "Failure scenarios", newSuiteRun(), newSuiteList())
+}
+
+func newSuiteRun() *cobra.Command {
+	c := &cobra.Command{
+		Use: "run [ID...]", Short: "Run failure scenarios on real sockets, all or those named",
+		Long: `Run failure scenarios on sockets of the loopback interface, all or those named, one after the other. A report for each
+goes to stdout; the exit code is 99 if one of them missed a threshold.`,
+	}
+	seed := c.Flags().Uint64("seed", 1, "repeats what is random")
+	dir := c.Flags().String("data", "", "where the servers keep their data; a temporary folder that is removed, if empty")
+	asJSON := c.Flags().Bool("json", false, "one JSON object for each scenario")
+	c.RunE = action(func(cmd *cobra.Command, args []string) error {
+		chosen, err := chooseScenarios(args)
+		if err != nil {
+			return err
+		}
+		o := scenario.RunOptions{Seed: *seed, Dir: *dir, Out: progress(cmd.ErrOrStderr())}
+		missed := 0
+		for _, s := range chosen {
+			r, err := scenario.RunReal(cmd.Context(), s, o)
+			if cmd.Context().Err() != nil {
+				return stopped(cmd.Context())
+			}
+			if err != nil {
+				return fmt.Errorf("scenario %s: %w", s.ID, err)
+			}
+			if !r.OK {
+				missed++
+			}
+			if *asJSON {
+				err = printJSON(cmd.OutOrStdout(), suiteReport{schema, r})
+			} else {
+				_, err = io.WriteString(cmd.OutOrStdout(), strings.TrimSuffix(r.String(), "\n")+"\n")
+			}
+			if err != nil {
+				return err
+			}
+		}
+		if missed > 0 {
+			err := fmt.Errorf("%d of %d scenarios missed a threshold", missed, len(chosen))
+			return &codedError{exitThreshold, err, fmt.Sprintf("the report says which; --seed %d repeats it", *seed)}
+		}
+		return nil
+	})
+	return c
+}
+
+func newSuiteList() *cobra.Command {
+	c := &cobra.Command{Use: "list", Short: "Say which scenarios there are, and why", Args: cobra.NoArgs}
+	asJSON := c.Flags().Bool("json", false, "one JSON object for each scenario")
+	c.RunE = action(func(cmd *cobra.Command, _ []string) error {
+		for _, s := range scenario.All() {
+			var err error
+			if *asJSON {
+				err = printJSON(cmd.OutOrStdout(), struct {
+					Schema int    `json:"schema"`
+					ID     string `json:"id"`
+					Name   string `json:"name"`
+					Why    string `json:"why"`
+				}{schema, s.ID, s.Name, s.Why})
+			} else {
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%-8s %s: %s\n", s.ID, s.Name, s.Why)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return c
+}
+
+// chooseScenarios finds the named scenarios, or gives all.
+func chooseScenarios(ids []string) ([]scenario.Scenario, error) {
+	all := scenario.All()
+	if len(ids) == 0 {
+		return all, nil
+	}
+	var out []scenario.Scenario
+	for _, id := range ids {
+		i := slices.IndexFunc(all, func(s scenario.Scenario) bool { return s.ID == id })
+		if i < 0 {
+			return nil, usage(fmt.Errorf("there is no scenario %q", id), "see chatsdk suite list")
+		}
+		if slices.ContainsFunc(out, func(s scenario.Scenario) bool { return s.ID == id }) {
+			return nil, usage(errors.New("scenario "+id+" is named twice"), "")
+		}
+		out = append(out, all[i])
+	}
+	return out, nil
+}
