@@ -1,0 +1,76 @@
+# The same targets by hand and in CI. `make help` lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+GO ?= go
+BIN := $(CURDIR)/.bin
+GOLANGCI_VERSION := 2.15.0
+GOLANGCI := $(BIN)/golangci-lint-$(GOLANGCI_VERSION)
+
+# Nested modules, so that what they depend on reaches nobody: only those that are there.
+NESTED := $(patsubst %/go.mod,%,$(wildcard bench/go.mod lab/go.mod))
+
+# The race detector links with a C compiler; without one the tests run all the same.
+RACE := $(if $(shell command -v $$($(GO) env CC)),-race)
+
+SEEDS ?= 200
+SEED ?=
+FUZZTIME ?= 30s
+TEST_TIMEOUT ?= 10m
+
+.DEFAULT_GOAL := help
+
+demo: ## server, faulty network and two clients, with a verdict at the end
+	$(GO) run ./cmd/chatsdk demo
+
+test: ## all tests, with the race detector and in random order; nested modules are built and vetted
+	@$(if $(RACE),,echo "no C compiler: running without the race detector (apt install gcc)")
+	$(GO) test $(RACE) -shuffle=on -timeout $(TEST_TIMEOUT) ./...
+	@for module in $(NESTED); do echo "$$module: build and vet"; \
+		(cd $$module && $(GO) build ./... && $(GO) vet ./...) || exit 1; done
+
+verify: ## the failure scenarios on real sockets
+	$(GO) run ./cmd/chatsdk suite run
+
+lint: $(GOLANGCI) ## formatting, linters, go vet for other systems, go.mod, go fix
+	$(GOLANGCI) fmt --diff
+	$(GOLANGCI) run
+	CGO_ENABLED=0 GOOS=windows $(GO) vet ./...
+	CGO_ENABLED=0 GOOS=darwin $(GO) vet ./...
+	$(GO) mod tidy -diff
+	$(GO) fix -diff ./...
+
+fmt: $(GOLANGCI) ## format all Go files
+	$(GOLANGCI) fmt
+	$(GO) mod tidy
+
+bench: ## measurements on real sockets, beside centrifuge-js (needs npm)
+	if [ -f bench/js/package-lock.json ]; then cd bench/js && npm ci --no-audit --no-fund; fi
+	cd bench && $(GO) run .
+
+soak: ## random worlds of faults: SEEDS=200 of them, or SEED=n to replay one
+	SOAK_SEEDS=$(SEEDS) SEED=$(SEED) $(GO) test -count=1 -timeout 0 -v -run '^TestRandomWorlds$$' ./scenario
+
+fuzz: ## each fuzz target for FUZZTIME=30s
+	@$(GO) test -list '^Fuzz' ./... | awk '/^Fuzz/ { names[++n] = $$1 } /^ok/ { for (i = 1; i <= n; i++) print $$2, names[i]; n = 0 }' \
+	| while read -r package name; do \
+		echo "$$package $$name"; \
+		$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$package" </dev/null || exit 1; \
+	done
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# The pinned linter: the one on the PATH if it is that version, else built from source (some minutes, once).
+$(GOLANGCI):
+	@mkdir -p $(BIN)
+	@found=$$(command -v golangci-lint || true); \
+	if [ -n "$$found" ] && [ "$$($$found version --short 2>/dev/null)" = "$(GOLANGCI_VERSION)" ]; then \
+		ln -sf "$$found" $@; \
+	else \
+		GOBIN=$(BIN) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v$(GOLANGCI_VERSION) && \
+		mv $(BIN)/golangci-lint $@; \
+	fi
+
+.PHONY: demo test verify lint fmt bench soak fuzz help

@@ -1,0 +1,5 @@
+package realtime
+
+import "sync"
+
+func group(wg *sync.WaitGroup) { wg.Go(named) }

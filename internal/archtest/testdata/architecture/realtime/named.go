@@ -1,0 +1,4 @@
+// Package realtime is planted: goroutines in four places.
+package realtime
+
+func named() { go func() {}() }

@@ -1,0 +1,3 @@
+package realtime
+
+func unnamed() { go named() }

@@ -1,0 +1,2 @@
+// Package wire is planted and breaks nothing.
+package wire

@@ -1,0 +1,2 @@
+// Package newcomer is planted: nobody decided where it stands.
+package newcomer

@@ -1,0 +1,4 @@
+// Package realtime is planted: a leaf imports a leaf.
+package realtime
+
+import _ "github.com/chatsdk/chatsdk/outbox"

@@ -1,0 +1,4 @@
+// Package scenario is planted: it can only run as a test.
+package scenario
+
+import _ "testing"

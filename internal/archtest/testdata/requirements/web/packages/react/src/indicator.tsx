@@ -1,0 +1,3 @@
+export function NetworkIndicator() {
+  return null;
+}
