@@ -2,9 +2,7 @@ package chatsdk
 
 import (
 	"context"
-	cryptorand "crypto/rand"
 	"crypto/tls"
-	"encoding/binary"
 	"errors"
 	"log/slog"
 	"math/rand/v2"
@@ -14,6 +12,7 @@ import (
 	"time"
 
 	"github.com/chatsdk/chatsdk/inbox"
+	"github.com/chatsdk/chatsdk/internal/backoff"
 	"github.com/chatsdk/chatsdk/realtime"
 )
 
@@ -73,11 +72,7 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if o.Rand == nil {
-		var b [16]byte
-		_, _ = cryptorand.Read(b[:]) // never fails since Go 1.24
-		o.Rand = rand.New(rand.NewPCG(binary.LittleEndian.Uint64(b[:8]), binary.LittleEndian.Uint64(b[8:])))
-	}
+	o.Rand = backoff.Rand(o.Rand)
 	return o, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/chatsdk/chatsdk/internal/backoff"
 	"github.com/chatsdk/chatsdk/internal/notify"
 )
 
@@ -190,12 +191,7 @@ func (i *Inbox) publishLocked(ch *channel) {
 
 // backoff is the wait after failed try number n (1, 2, …).
 func (i *Inbox) backoff(n int) time.Duration {
-	d := i.opts.RetryMin
-	for k := 1; k < n && d < i.opts.RetryMax; k++ {
-		d *= 2
-	}
-	d = min(d, i.opts.RetryMax)
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return d/2 + time.Duration(i.rng.Int64N(int64(d/2)+1))
+	return backoff.Delay(i.rng, i.opts.RetryMin, i.opts.RetryMax, n)
 }

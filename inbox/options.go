@@ -2,12 +2,12 @@ package inbox
 
 import (
 	"context"
-	cryptorand "crypto/rand"
-	"encoding/binary"
 	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"time"
+
+	"github.com/chatsdk/chatsdk/internal/backoff"
 )
 
 // FetchFunc reads history: up to limit messages of channel with Seq > after, in order, and the number of the newest
@@ -48,11 +48,7 @@ func (o Options) withDefaults() (Options, error) {
 	orDefault(&o.FetchTimeout, 10*time.Second)
 	orDefault(&o.RetryMin, 100*time.Millisecond)
 	orDefault(&o.RetryMax, time.Second)
-	if o.Rand == nil {
-		var seed [16]byte
-		_, _ = cryptorand.Read(seed[:]) // never fails
-		o.Rand = rand.New(rand.NewPCG(binary.LittleEndian.Uint64(seed[:8]), binary.LittleEndian.Uint64(seed[8:])))
-	}
+	o.Rand = backoff.Rand(o.Rand)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -2,12 +2,12 @@ package outbox
 
 import (
 	"context"
-	cryptorand "crypto/rand"
-	"encoding/binary"
 	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"time"
+
+	"github.com/chatsdk/chatsdk/internal/backoff"
 )
 
 // Result is the outcome of one entry of a batch.
@@ -80,11 +80,7 @@ func (o Options) withDefaults() (Options, error) {
 	orDefault(&o.RetryMin, 100*time.Millisecond)
 	orDefault(&o.RetryMax, time.Second)
 	orDefault(&o.MaxRetryAfter, 10*time.Minute)
-	if o.Rand == nil {
-		var seed [16]byte
-		_, _ = cryptorand.Read(seed[:]) // never fails
-		o.Rand = rand.New(rand.NewPCG(binary.LittleEndian.Uint64(seed[:8]), binary.LittleEndian.Uint64(seed[8:])))
-	}
+	o.Rand = backoff.Rand(o.Rand)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -99,10 +95,5 @@ func orDefault[T int | int64 | time.Duration](v *T, d T) {
 
 // backoff is the wait before retry number n (1, 2, …).
 func (o *Options) backoff(n int) time.Duration {
-	d := o.RetryMin
-	for i := 1; i < n && d < o.RetryMax; i++ {
-		d *= 2
-	}
-	d = min(d, o.RetryMax)
-	return d/2 + time.Duration(o.Rand.Int64N(int64(d/2)+1))
+	return backoff.Delay(o.Rand, o.RetryMin, o.RetryMax, n)
 }

@@ -2,9 +2,7 @@ package realtime
 
 import (
 	"context"
-	crand "crypto/rand"
 	"crypto/tls"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +12,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/chatsdk/chatsdk/internal/backoff"
 )
 
 // Protocol is the encoding of commands and replies. The zero value is JSON.
@@ -114,9 +114,7 @@ func (o Options) withDefaults() Options {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if o.Rand == nil {
-		o.Rand = rand.New(rand.NewPCG(seed(), seed()))
-	}
+	o.Rand = backoff.Rand(o.Rand)
 	return o
 }
 
@@ -124,12 +122,6 @@ func def[T int | int64 | time.Duration](v *T, d T) {
 	if *v <= 0 {
 		*v = d
 	}
-}
-
-func seed() uint64 {
-	var b [8]byte
-	_, _ = crand.Read(b[:]) // never fails (documented since Go 1.24)
-	return binary.LittleEndian.Uint64(b[:])
 }
 
 // endpoint is where to dial: host:port, and the URL of the upgrade request.

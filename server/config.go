@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/chatsdk/chatsdk/internal/backoff"
 	"github.com/chatsdk/chatsdk/internal/wire"
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -123,7 +124,7 @@ func (c Config) withDefaults() (Config, error) {
 		c.Argon = DefaultArgon()
 	}
 	if c.Rand == nil {
-		c.Rand = newRand()
+		c.Rand = backoff.Rand(nil)
 	}
 	for _, o := range c.AllowedOrigins {
 		u, err := url.Parse(o)

@@ -2,8 +2,6 @@ package server
 
 import (
 	"context"
-	crand "crypto/rand"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -193,12 +191,6 @@ func (s *Server) random(n int64) int64 {
 	s.randMu.Lock()
 	defer s.randMu.Unlock()
 	return s.rand.Int64N(max(n, 1))
-}
-
-func newRand() *rand.Rand {
-	var b [16]byte
-	crand.Read(b[:])
-	return rand.New(rand.NewPCG(binary.LittleEndian.Uint64(b[:8]), binary.LittleEndian.Uint64(b[8:])))
 }
 
 // bearer takes the access token out of a request.
