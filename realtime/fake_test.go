@@ -290,7 +290,11 @@ type recorder struct {
 	events []realtime.Event
 }
 
-func (r *recorder) on(e realtime.Event) { r.mu.Lock(); defer r.mu.Unlock(); r.events = append(r.events, e) }
+func (r *recorder) on(e realtime.Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.events = append(r.events, e)
+}
 
 func (r *recorder) all() []realtime.Event {
 	r.mu.Lock()

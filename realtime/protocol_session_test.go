@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/centrifugal/centrifuge"
@@ -178,6 +179,7 @@ func TestPoint11_12_ConnectError(t *testing.T) {
 		defer k.close()
 		defer f.close()
 		f.settled(time.Now())
+		synctest.Wait()
 		first := k.all()[0]
 		if d := first.endedAt().Sub(refused); first.endedAt().IsZero() || d > 110*ms {
 			t.Errorf("the client closed %v after the refusal was sent, want 1 RTT", d)
@@ -245,6 +247,9 @@ func TestPoint13_ConnectIsAnsweredBadly(t *testing.T) {
 			defer f.close()
 			if d := f.caughtUp(time.Now(), 40*time.Second); f.State().State != realtime.Connected {
 				t.Errorf("%s: %+v after %v", name, f.State(), d)
+			}
+			if len(k.all()) < 3 {
+				t.Fatalf("%s: taken for an answer", name)
 			}
 			for _, s := range k.all()[:2] {
 				if s.endedAt().IsZero() {

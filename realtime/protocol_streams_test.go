@@ -66,6 +66,33 @@ func TestPoint21_PositionFollowsDelivery(t *testing.T) {
 	})
 }
 
+// TestPoint21_TopAsOffset: a server that names the top beside what it recovered loses us nothing.
+func TestPoint21_TopAsOffset(t *testing.T) {
+	bubble.Run(t, func(t *testing.T) {
+		k, f := fakeWorld(t, realtime.Options{}, func(k *fake) {
+			k.on = func(s *session, c *protocol.Command) bool {
+				if c.Subscribe == nil {
+					return false
+				}
+				res := k.subscribed(c.Subscribe)
+				res.Offset += uint64(len(res.Publications))
+				s.reply(&protocol.Reply{Id: c.Id, Subscribe: res})
+				return true
+			}
+		})
+		defer k.close()
+		defer f.close()
+		f.settled(time.Now())
+		k.set(func() { k.tops["room"] = 4 })
+		fault := time.Now()
+		k.net.Reset()
+		f.settled(fault)
+		k.last().publish("room", 5)
+		time.Sleep(time.Second)
+		f.expect(5)
+	})
+}
+
 // TestPoint22_NotRecovered outlives the server's history: the application is told, the new position counts.
 func TestPoint22_NotRecovered(t *testing.T) {
 	bubble.Run(t, func(t *testing.T) {
@@ -268,10 +295,10 @@ func TestPoint25_NoFalseGap(t *testing.T) {
 // known, and a publication of another epoch is of another stream.
 func TestPoint26_Epochs(t *testing.T) {
 	for _, row := range []struct {
-		name             string
-		replies          [2]string // epochs of the subscribe replies
-		push             string    // epoch of the publication between them
-		want1, want2     string    // epochs asked for by the second and the third subscribe
+		name         string
+		replies      [2]string // epochs of the subscribe replies
+		push         string    // epoch of the publication between them
+		want1, want2 string    // epochs asked for by the second and the third subscribe
 	}{
 		{"known and kept", [2]string{"e1", ""}, "", "e1", "e1"},
 		{"adopted from a publication", [2]string{"", ""}, "e1", "e1", "e1"},

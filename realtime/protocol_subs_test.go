@@ -3,6 +3,7 @@ package realtime_test
 import (
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/centrifugal/centrifuge"
@@ -48,6 +49,7 @@ func TestPoint27_ServerSideSubscriptions(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		w.publish("late")
+		time.Sleep(time.Second)
 		if err := w.node.Unsubscribe("u", "late"); err != nil {
 			t.Fatal(err)
 		}
@@ -113,7 +115,9 @@ func TestPoint28_UnansweredSubscribe(t *testing.T) {
 		name    string
 		handles func(s *session, c *protocol.Command) bool
 	}{
-		{"subscribe unanswered", func(_ *session, c *protocol.Command) bool { return c.Subscribe != nil && c.Subscribe.Channel == "other" }},
+		{"subscribe unanswered", func(_ *session, c *protocol.Command) bool {
+			return c.Subscribe != nil && c.Subscribe.Channel == "other"
+		}},
 		{"unsubscribe unanswered", func(_ *session, c *protocol.Command) bool { return c.Unsubscribe != nil }},
 		{"unsubscribe refused", func(s *session, c *protocol.Command) bool {
 			if c.Unsubscribe != nil {
@@ -182,9 +186,10 @@ func TestPoint29_LateReplyOfACancelledSubscribe(t *testing.T) {
 				if _, err := f.Subscribe("other", realtime.SubscribeOptions{OnEvent: rec.on}); err != nil {
 					t.Fatal(err)
 				}
+				time.Sleep(time.Second)
 			}
-			time.Sleep(time.Second)
-			if len(held) == 1 { // the first was taken back before it was sent
+			synctest.Wait()
+			if len(held) != 2 {
 				t.Fatalf("%d subscribe commands", len(held))
 			}
 			s := k.last()
@@ -199,6 +204,7 @@ func TestPoint29_LateReplyOfACancelledSubscribe(t *testing.T) {
 			}
 			s.reply(&protocol.Reply{Id: held[1], Subscribe: &protocol.SubscribeResult{Recoverable: true, Epoch: "e1", Offset: 3}}, pushPub("other", pub(4)))
 			time.Sleep(time.Second)
+			synctest.Wait()
 			if subs := r.of(realtime.EventSubscribed); len(subs) != 1 || subs[0].Epoch != "e1" || fmt.Sprint(r.data()) != "[4]" || len(held) != 2 || len(k.live()) != 1 {
 				t.Errorf("%d: subscribed %+v, saw %v", code, subs, r.data())
 			}

@@ -1,3 +1,62 @@
+// The points of the protocol that a client written from scratch has to get right, and the tests that hold them.
+// "real" is the centrifuge server, "fake" the scripted one of fake_test.go, "pure" needs neither.
+//
+//	 1 JSON framing, newlines, empty lines    TestPoint01_JSONFraming (fake), TestPoint01_RealServerTakesOurFrames,
+//	                                          FuzzFrame (pure)
+//	 2 protobuf framing and subprotocol       TestPoint02_Protobuf (real, fake), TestResetRecoversInThreeRoundTrips (real)
+//	 3 last reply with EOF, no reused buffer  TestPoint03_DataIsKept (real)
+//	 4 large frames in, split frames out      TestPoint04_LargeFrames (real), TestPoint04_BatchIsSplit (fake),
+//	                                          TestPoint04_RealServerTakesTheSplit, TestPackKeepsOrderAndLimits (pure)
+//	 5 dictionary compression is off          TestPoint05_31_32_33_NothingIsAskedThatIsNotUnderstood (fake)
+//	 6 connect comes first                    TestPoint06_07_FirstCommandAndIDs (fake)
+//	 7 ids                                    TestPoint06_07_FirstCommandAndIDs (fake)
+//	 8 one pong for each ping                 TestPoint08_OnePongForEachPing, TestPoint08_PongGoesToWhoPinged (fake),
+//	                                          TestPoint09_10_NoPingCommand (real)
+//	 9 never the ping command                 TestPoint09_10_NoPingCommand (real, fake)
+//	10 liveness without server pings          TestPoint09_10_NoPingCommand (fake), TestSilentLink (real)
+//	11 connect error: the client closes       TestPoint11_12_ConnectError (fake)
+//	12 optimistic batch                       TestPoint11_12_ConnectError (fake),
+//	                                          TestPoint12_UnsubscribeBeforeTheConnectReply (real)
+//	13 no answer, rubbish, another protocol   TestPoint13_* (fake), TestAcceptThenHang (real), TestUpgradeAnswers (pure)
+//	14 stale close, token beside the dial     TestPoint14_SlowToken, TestHungTokenSource, TestTokenIsFetchedBesideTheDial
+//	                                          (real), TestPoint16_DisconnectCodes for 3502 (fake)
+//	15 error codes                            TestPoint15_* (fake), TestConnectCodes (pure), TestTokenRefusedForEver (real)
+//	16 disconnect codes, frame and push       TestPoint16_DisconnectCodes, TestPoint16_InvalidToken (fake), TestCloseCodes
+//	                                          (pure), TestTerminalCode, TestServerDelayIsObeyed (real)
+//	17 JSON in the close reason               TestPoint17_ReasonIsNoCommand (fake)
+//	18 unsubscribe pushes                     TestPoint18_UnsubscribePushes (real), TestPoint18_StateInvalidated (fake)
+//	19 state invalidated                      TestPoint19_StateInvalidated, TestPoint18_StateInvalidated (fake)
+//	20 when to ask for recovery               TestPoint20_RecoversOnlyWhatIsRecoverable (fake)
+//	21 the position follows delivery          TestPoint21_PositionFollowsDelivery (real), TestPoint21_TopAsOffset (fake)
+//	22 not recovered                          TestPoint22_NotRecovered (real), TestPoint22_ServerLostItsData (fake)
+//	23 position moves before the handler      TestPoint23_ResubscribingInsideTheHandlerRepeatsNothing (real)
+//	24 nothing after the end                  TestPoint24_NothingAfterTheEnd (fake)
+//	25 gaps, duplicates, no offset            TestPoint25_GapIsRecovered, TestPoint25_NoFalseGap (fake)
+//	26 epochs                                 TestPoint26_Epochs, TestPoint26_AnotherEpoch (fake)
+//	27 server-side subscriptions              TestPoint27_ServerSideSubscriptions (real), TestPoint27_PositionsMoveUnheard
+//	                                          (fake)
+//	28 subscribe, unsubscribe unanswered      TestPoint28_UnansweredSubscribe (fake)
+//	29 stale replies, flags of dead links     TestPoint29_LateReplyOfACancelledSubscribe (fake),
+//	                                          TestPoint29_StormOfSubscriptions (real)
+//	30 removal by identity                    TestPoint30_UnsubscribeByIdentity (real)
+//	31 http-stream and SSE are off            TestPoint05_31_32_33_NothingIsAskedThatIsNotUnderstood (fake)
+//	32 delta is off                           TestPoint05_31_32_33_NothingIsAskedThatIsNotUnderstood (fake)
+//	33 compaction is off                      TestPoint05_31_32_33_NothingIsAskedThatIsNotUnderstood (fake)
+//	34 token fetch of a former session        TestPoint34_UserSwitch (fake)
+//	35 the token of the moment                TestPoint35_TokenOfTheMoment (fake)
+//	36 ttl                                    TestPoint36_LongAndShortLives (fake), TestTokenIsRefreshedInTime (real),
+//	                                          TestRefreshMarginFitsTheLifetime (pure)
+//	37 empty token, unauthorized, 109         TestPoint37_EmptyTokenIsValid (fake), TestUnauthorizedIsFinal,
+//	                                          TestTokenExpiredIsRenewedAtOnce, TestTokenRefusedForEver (real)
+//	38 no user code on the reader             TestSlowHandler, TestCloseInsideBusyHandler (real)
+//	39 every call settles once                TestPoint39_CallsSettleOnce (real), TestPoint39_DoubledAnswers (fake),
+//	                                          TestCloseAtAnyMoment, TestRPCDuringReset (real)
+//	40 late timers                            TestOverdueTimerGivesOneChance, TestSleepIsNoticed (pure)
+//	41 ambiguous calls, no publish command    TestPoint41_AmbiguousCalls (fake)
+//	42 panicking handlers                     TestPoint42_PanicsStopNothing (fake), TestPanickingHandler (real)
+//
+// Malformed and oversized frames on a live connection: TestBadFramesCostAReconnect.
+
 package realtime_test
 
 import (

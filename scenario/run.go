@@ -163,7 +163,9 @@ func startWork(ctx context.Context, w *World, every time.Duration) *work {
 		k.wg.Go(func() {
 			pause(ctx, every*time.Duration(i)/time.Duration(len(clients)))
 			for n := 1; ctx.Err() == nil; n++ {
-				if err := c.Send(ctx, fmt.Sprintf("%s %d", c.Name, n)); err != nil && ctx.Err() == nil {
+				// A message that is being handed over when the talk ends is still sent: cancelled half-way nobody would
+				// know whether to expect it.
+				if err := c.Send(context.WithoutCancel(ctx), fmt.Sprintf("%s %d", c.Name, n)); err != nil {
 					k.mu.Lock()
 					k.errs = append(k.errs, err)
 					k.mu.Unlock()
