@@ -120,8 +120,8 @@ func (c *Client) State() Snapshot {
 	return s
 }
 
-// Watch returns a channel that gets the present state at once, with ReasonStart, and then each change. Changes are
-// merged only if the reader falls more than 64 behind. The channel is closed when ctx ends or by Close.
+// Watch returns a channel that gets the last change at once (To is the present state; ReasonStart before there was any)
+// and then each further one. Changes are merged only if the reader falls more than 64 behind. The channel is closed when ctx ends or by Close.
 func (c *Client) Watch(ctx context.Context) <-chan Change { return c.hub.Watch(ctx) }
 
 // Stats returns counters since New.

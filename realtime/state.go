@@ -44,7 +44,7 @@ type Reason string
 
 // Reasons of changes.
 const (
-	ReasonStart          Reason = "start"           // the present state, told to a new watcher
+	ReasonStart          Reason = "start"           // nothing happened so far
 	ReasonAsked          Reason = "asked"           // Connect or Disconnect was called
 	ReasonConnected      Reason = "connected"       // the server took the connection
 	ReasonLinkLost       Reason = "link lost"       // reset or end of stream without a close frame
