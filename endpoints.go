@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -125,9 +126,7 @@ func (e *endpoints) call(ctx context.Context, method, path string, h http.Header
 	if err != nil {
 		return fmt.Errorf("make request: %w", redactURL(err))
 	}
-	for k, v := range h {
-		req.Header[k] = v
-	}
+	maps.Copy(req.Header, h)
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}

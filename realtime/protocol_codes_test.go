@@ -3,6 +3,7 @@ package realtime_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -76,19 +77,19 @@ func TestPoint15_AlreadySubscribed(t *testing.T) {
 		defer k.close()
 		defer f.close()
 		f.settled(time.Now())
-		var order string
+		var order strings.Builder
 		for _, c := range k.live()[0].commands() {
 			switch {
 			case c.Connect != nil:
-				order += "C"
+				order.WriteString("C")
 			case c.Subscribe != nil:
-				order += "S"
+				order.WriteString("S")
 			case c.Unsubscribe != nil:
-				order += "U"
+				order.WriteString("U")
 			}
 		}
-		if order != "CSUS" || len(k.live()) != 2 {
-			t.Errorf("first connection heard %s, and there were %d", order, len(k.live()))
+		if order.String() != "CSUS" || len(k.live()) != 2 {
+			t.Errorf("first connection heard %s, and there were %d", order.String(), len(k.live()))
 		}
 	})
 }

@@ -2,6 +2,7 @@ package realtime_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -94,15 +95,15 @@ func TestPoint27_PositionsMoveUnheard(t *testing.T) {
 			k.net.Reset()
 			f.settled(fault)
 			time.Sleep(10 * time.Second)
-			got := ""
+			var got strings.Builder
 			subs := k.last().commands()[0].Connect.Subs
 			for _, ch := range []string{"gone", "mine", "plain"} {
 				if s := subs[ch]; s != nil {
-					got += fmt.Sprintf(" %s:%d", ch, s.Offset)
+					fmt.Fprintf(&got, " %s:%d", ch, s.Offset)
 				}
 			}
-			if got != " "+want {
-				t.Errorf("reconnect %d asks for%s, want %s", i+1, got, want)
+			if got.String() != " "+want {
+				t.Errorf("reconnect %d asks for%s, want %s", i+1, got.String(), want)
 			}
 		}
 	})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os/signal"
+	"slices"
 	"sync"
 	"syscall"
 
@@ -58,10 +59,8 @@ func (o chatOptions) check(channels []string) (inbox.From, error) {
 		if !channelName.MatchString(name) {
 			return 0, usage(fmt.Errorf("%q is no channel", name), channelHint)
 		}
-		for _, other := range channels[:i] {
-			if name == other {
-				return 0, usage(fmt.Errorf("channel %s is named twice", name), "")
-			}
+		if slices.Contains(channels[:i], name) {
+			return 0, usage(fmt.Errorf("channel %s is named twice", name), "")
 		}
 	}
 	for _, from := range []inbox.From{inbox.Processed, inbox.Start, inbox.Now} {
