@@ -36,7 +36,7 @@ func (h *handshake) run(ctx context.Context) error {
 		if answered || err != nil {
 			return err
 		}
-		if err := h.sleep(ctx, sent.Add(backoff), h.abandoned); err != nil {
+		if err := sleepUntil(ctx, sent.Add(backoff), h.abandoned); err != nil {
 			return err
 		}
 		if try == synRetries {
@@ -81,7 +81,7 @@ func (h *handshake) cross(ctx context.Context, d direction) (passed bool, err er
 	if tr.Jitter > 0 {
 		delay += time.Duration(h.rng.Int64N(int64(tr.Jitter)))
 	}
-	if err := h.sleep(ctx, time.Now().Add(delay), nil); err != nil {
+	if err := sleepUntil(ctx, time.Now().Add(delay), nil); err != nil {
 		return false, err
 	}
 	for {
@@ -105,24 +105,4 @@ func (h *handshake) flow(d direction) (treatment, <-chan struct{}) {
 	h.link.mu.Lock()
 	defer h.link.mu.Unlock()
 	return h.link.openingLocked(d, h.number), h.link.changed
-}
-
-func (h *handshake) sleep(ctx context.Context, at time.Time, abandoned <-chan struct{}) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	wait := time.Until(at)
-	if wait <= 0 {
-		return nil
-	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-abandoned:
-		return context.Canceled
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -304,7 +304,7 @@ func (p *Proxy) followRefused() {
 // listenAgain tries until the port is free, the link refuses again or the run ends.
 func (p *Proxy) listenAgain(ctx context.Context) {
 	for {
-		if sleepUntil(ctx, time.Now().Add(listenPause)) != nil {
+		if sleepUntil(ctx, time.Now().Add(listenPause), nil) != nil {
 			return
 		}
 		select {
@@ -329,7 +329,7 @@ func (p *Proxy) accept(ctx context.Context, ln net.Listener) {
 		}
 		if err != nil {
 			p.logger.Warn("accept", "error", err)
-			if sleepUntil(ctx, time.Now().Add(acceptPause)) != nil {
+			if sleepUntil(ctx, time.Now().Add(acceptPause), nil) != nil {
 				return
 			}
 			continue

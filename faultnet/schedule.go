@@ -26,7 +26,7 @@ func (l *Link) Play(ctx context.Context, schedule Schedule) error {
 	slices.SortStableFunc(steps, func(a, b Step) int { return int(min(max(a.At-b.At, -1), 1)) })
 	start := time.Now()
 	for _, step := range steps {
-		if err := sleepUntil(ctx, start.Add(step.At)); err != nil {
+		if err := sleepUntil(ctx, start.Add(step.At), nil); err != nil {
 			return err
 		}
 		if step.Do != nil {
@@ -36,8 +36,8 @@ func (l *Link) Play(ctx context.Context, schedule Schedule) error {
 	return nil
 }
 
-// sleepUntil waits for a moment or the end of ctx.
-func sleepUntil(ctx context.Context, at time.Time) error {
+// sleepUntil waits for a moment, the end of ctx, or abandoned to be closed, unless that is nil.
+func sleepUntil(ctx context.Context, at time.Time, abandoned <-chan struct{}) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -50,6 +50,8 @@ func sleepUntil(ctx context.Context, at time.Time) error {
 	select {
 	case <-timer.C:
 		return nil
+	case <-abandoned:
+		return context.Canceled
 	case <-ctx.Done():
 		return ctx.Err()
 	}
