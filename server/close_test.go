@@ -2,13 +2,11 @@ package server_test
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"net"
-	"net/http"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/chatsdk/chatsdk/faultnet"
 	"github.com/chatsdk/chatsdk/internal/bubble"
 	"github.com/chatsdk/chatsdk/internal/wire"
 	"github.com/chatsdk/chatsdk/server"
@@ -61,91 +59,34 @@ func TestReasonsToCloseADeadPeer(t *testing.T) {
 	}
 }
 
-// TestPeerHearsWhy closes a connection on a real socket: the peer reads the code, whatever it still sends.
+// TestPeerHearsWhy ends a session whose peer still has a second and a half of publications to receive and sends all
+// the while: it reads why it is closed. Closing at once would answer what it sends with a reset, which overtakes.
 func TestPeerHearsWhy(t *testing.T) {
-	for name, talkative := range map[string]bool{"silent": false, "talkative": true} {
-		t.Run(name, func(t *testing.T) {
-			db, end := realWorld(t)
-			c := db.dial(t, db.login("alice", "phone").Token)
-			defer end()
-			stop := make(chan struct{})
-			written := make(chan struct{})
-			go func() {
-				defer close(written)
-				for talkative {
-					select {
-					case <-stop:
-						return
-					default:
-					}
-					ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-					err := c.Write(ctx, websocket.MessageText, []byte(`{"id":9,"rpc":{"method":"x","data":{}}}`))
-					cancel()
-					if err != nil {
-						return
-					}
-				}
-			}()
-			db.expect("", "POST", "/api/auth/logout", db.last.Token, nil)
-			var err error
-			for err == nil {
-				_, _, err = c.Read(t.Context())
-			}
-			close(stop)
-			<-written
-			if code := websocket.CloseStatus(err); code != wire.CloseLogout {
-				t.Fatalf("closed with %d: %v", code, err)
-			}
+	bubble.Run(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		w.net.SetDefault(faultnet.Conditions{
+			Up: faultnet.Flow{Delay: 20 * time.Millisecond}, Down: faultnet.Flow{Delay: 20 * time.Millisecond, Rate: 20 << 10},
 		})
-	}
-}
-
-// real is a house on a loopback socket.
-type real struct {
-	*house
-	addr string
-	last wire.TokenReply // of login
-}
-
-func realWorld(t *testing.T) (*real, func()) {
-	t.Helper()
-	h := start(t, nil)
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	served := make(chan error, 1)
-	go func() { served <- h.s.Serve(ln) }()
-	return &real{house: h, addr: ln.Addr().String()}, func() {
-		if err := errors.Join(h.s.Kill(), <-served); err != nil {
-			t.Error(err)
+		in := w.login("alice", "phone")
+		c := w.connect("alice", in.Token)
+		c.subscribe("general")
+		for n := range 30 {
+			w.expect("", "POST", general, in.Token, wire.SendRequest{ID: id(n), Text: strings.Repeat("x", 1000)})
 		}
-	}
-}
-
-func (r *real) login(user, device string) wire.TokenReply {
-	r.last = r.house.login(user, device)
-	return r.last
-}
-
-// dial connects a WebSocket.
-func (r *real) dial(t *testing.T, token string) *websocket.Conn {
-	t.Helper()
-	tr := &http.Transport{}
-	t.Cleanup(tr.CloseIdleConnections)
-	c, _, err := websocket.Dial(t.Context(), "ws://"+r.addr+"/connection/websocket", &websocket.DialOptions{
-		HTTPClient: &http.Client{Transport: tr},
+		time.Sleep(10 * time.Millisecond) // the relay has published them
+		w.expect("", "POST", "/api/auth/logout", in.Token, nil)
+		talk := time.NewTicker(10 * time.Millisecond)
+		defer talk.Stop()
+		for {
+			select {
+			case <-talk.C:
+				_ = c.conn.Write(context.Background(), websocket.MessageText, []byte(`{"id":1000,"rpc":{}}`)) // it may have ended
+			case <-c.closed:
+				if code, reason := c.gone(); code != wire.CloseLogout || len(c.pushes) != 30 {
+					t.Fatalf("closed with %d %q after %d publications", code, reason, len(c.pushes))
+				}
+				return
+			}
+		}
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = c.CloseNow() })
-	c.SetReadLimit(-1)
-	if err := c.Write(t.Context(), websocket.MessageText, fmt.Appendf(nil, `{"id":1,"connect":{"token":%q}}`, token)); err != nil {
-		t.Fatal(err)
-	}
-	if _, _, err := c.Read(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return c
 }
