@@ -21,12 +21,22 @@ type Limits = wire.Limits
 type Config struct {
 	// Store keeps everything. Needed. The Server doesn't close it.
 	Store Store
-	// Key signs access tokens (HMAC SHA-256). Needed, at least 32 bytes (RFC 7518 section 3.2: as long as the hash).
+	// Key signs access tokens (HMAC SHA-256), and a key derived from it refresh tokens: with another key everybody has
+	// to sign in again. Needed, at least 32 bytes (RFC 7518 section 3.2: as long as the hash).
 	Key []byte
 	// AccessTTL is how long an access token lives. Defaults to 15m.
 	AccessTTL time.Duration
 	// RefreshTTL is how long a session lives after its last refresh. Defaults to 720h (30 days).
 	RefreshTTL time.Duration
+	// RefreshBurst is how many refreshes of one session may come at once; then one every RefreshPause. More are
+	// answered with 429 and Retry-After. Defaults to 20: several processes on one profile, each with some retries.
+	RefreshBurst int
+	// RefreshPause is the time after which a session may be refreshed once more. Defaults to 10s, or a quarter of
+	// AccessTTL if that is less.
+	RefreshPause time.Duration
+	// StrictRotation ends a session as soon as a refresh token comes that was replaced, even if the reply with its
+	// successor was lost, and knows no Idempotency-Key, as some authorization servers do. For tests of clients.
+	StrictRotation bool
 	// Limits bound what clients may send. Zero fields take the values of DefaultLimits.
 	Limits Limits
 	// AllowedOrigins are the pages of other hosts whose scripts may talk to this server, as scheme://host[:port].
@@ -103,6 +113,8 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	orDuration(&c.AccessTTL, 15*time.Minute)
 	orDuration(&c.RefreshTTL, 720*time.Hour)
+	orDuration(&c.RefreshPause, min(10*time.Second, c.AccessTTL/4))
+	orInt(&c.RefreshBurst, 20)
 	orDuration(&c.HistoryTTL, 10*time.Minute)
 	orDuration(&c.PingInterval, 25*time.Second)
 	orDuration(&c.LoginPause, 6*time.Second)

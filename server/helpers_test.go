@@ -31,6 +31,8 @@ type house struct {
 	s     *server.Server
 	store server.Store
 	log   *bytes.Buffer // read it after the server has stopped
+
+	secrets []string // tokens that must not be in the log
 }
 
 // open makes a house that isn't started. Change what you like of the configuration.
@@ -68,10 +70,25 @@ func start(t *testing.T, change func(*server.Config)) *house {
 		if err := h.s.Kill(); err != nil {
 			t.Errorf("kill: %v", err)
 		}
-		if strings.Contains(h.log.String(), password) {
-			t.Error("the password is in the log")
+		for _, secret := range append(h.secrets, password) {
+			if strings.Contains(h.log.String(), secret) {
+				t.Error("a secret is in the log")
+			}
 		}
 	})
+	return h
+}
+
+// still makes a house that answers but runs nothing, so that weeks of virtual time pass in no time.
+func still(t *testing.T, change func(*server.Config)) *house {
+	t.Helper()
+	db, err := sqlite.OpenMemory(context.Background(), t.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	h := open(t, db, change)
+	h.populate()
 	return h
 }
 
@@ -175,7 +192,39 @@ func (h *house) login(user, device string) wire.TokenReply {
 	h.t.Helper()
 	var out wire.TokenReply
 	h.expect("", "POST", "/api/auth/login", "", wire.LoginRequest{User: user, Password: password, Device: device}).into(h.t, &out)
+	h.secrets = append(h.secrets, out.Token, out.RefreshToken)
 	return out
+}
+
+// refresh trades a refresh token and wants it to work.
+func (h *house) refresh(token string, headers ...string) wire.TokenReply {
+	h.t.Helper()
+	var out wire.TokenReply
+	h.expect("", "POST", "/api/auth/refresh", "", wire.RefreshRequest{RefreshToken: token}, headers...).into(h.t, &out)
+	h.secrets = append(h.secrets, out.Token, out.RefreshToken)
+	return out
+}
+
+// refused trades a refresh token and wants it to be no good.
+func (h *house) refused(token string, headers ...string) {
+	h.t.Helper()
+	h.secrets = append(h.secrets, token)
+	a := h.expect(wire.CodeInvalidGrant, "POST", "/api/auth/refresh", "", wire.RefreshRequest{RefreshToken: token}, headers...)
+	if a.status != 401 || a.problem.RetryAfterMS != 0 {
+		h.t.Fatalf("%d %s", a.status, a.body)
+	}
+}
+
+// counted tells a metric's value, or "" if it isn't there.
+func (h *house) counted(metric string) string {
+	rec := httptest.NewRecorder()
+	h.s.AdminHandler().ServeHTTP(rec, httptest.NewRequest("GET", "/metrics", nil))
+	for line := range strings.Lines(rec.Body.String()) {
+		if v, ok := strings.CutPrefix(line, metric+" "); ok {
+			return strings.TrimSpace(v)
+		}
+	}
+	return ""
 }
 
 // token signs a user in and gives the access token.

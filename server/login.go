@@ -97,61 +97,45 @@ func (s *Server) checkLogin(ctx context.Context, user, password string) (bool, e
 }
 
 func (s *Server) openSession(w http.ResponseWriter, r *http.Request, user, device string) {
-	id := make([]byte, 16)
+	id := make([]byte, sessionBytes)
 	rand.Read(id)
 	now := storedTime()
 	ses := Session{
 		ID: base64.RawURLEncoding.EncodeToString(id), User: user, Device: device,
 		CreatedAt: now, ExpiresAt: now.Add(s.cfg.RefreshTTL),
+		Counter: 1, RefreshedAt: now, Confirmed: true, // it has no parent
 	}
-	var refresh string
-	refresh, ses.RefreshHash = newRefreshToken(ses.ID)
 	ctx, cancel := s.storeContext()
 	defer cancel()
 	if err := s.noteStore(s.cfg.Store.AddSession(ctx, ses)); err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	s.answerTokens(w, r, ses, refresh)
+	s.answerTokens(w, r, ses, now, now)
 }
 
-func (s *Server) answerTokens(w http.ResponseWriter, r *http.Request, ses Session, refresh string) {
-	access, err := s.tokens.issue(ses, time.Now())
+// answerTokens answers the session's present pair of tokens. The access token is the very one of the reply that was made
+// at at, while that one has more than half of its life to go, so that concurrent refreshes, and one that is sent again,
+// agree. Nothing of it is kept: it is made again.
+func (s *Server) answerTokens(w http.ResponseWriter, r *http.Request, ses Session, at, now time.Time) {
+	if now.Sub(at) > s.cfg.AccessTTL/2 {
+		at = now
+	}
+	access, err := s.tokens.issue(ses, at)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
+	refresh, ok := s.tokens.refreshToken(ses.ID, ses.Counter)
+	if !ok {
+		s.fail(w, r, errors.New("the session's id isn't one of this server's"))
+		return
+	}
 	writeJSON(w, http.StatusOK, wire.TokenReply{
 		Token: access, RefreshToken: refresh, User: ses.User, Device: ses.Device,
-		ExpiresIn: int64(s.cfg.AccessTTL / time.Second), RefreshExpiresIn: int64(s.cfg.RefreshTTL / time.Second),
+		ExpiresIn:        int64(at.Add(s.cfg.AccessTTL).Sub(now) / time.Second),
+		RefreshExpiresIn: int64(ses.ExpiresAt.Sub(now) / time.Second),
 	})
-}
-
-// refresh trades a refresh token for new tokens.
-func (s *Server) refresh(w http.ResponseWriter, r *http.Request) {
-	var in wire.RefreshRequest
-	if p := decodeJSON(r.Body, &in); p != nil {
-		writeProblem(w, p)
-		return
-	}
-	id, ok := refreshSession(in.RefreshToken)
-	if !ok {
-		writeProblem(w, problem(wire.CodeInvalidGrant, "the refresh token isn't good"))
-		return
-	}
-	next, hash := newRefreshToken(id)
-	now := storedTime()
-	ctx, cancel := s.storeContext()
-	defer cancel()
-	ses, err := s.cfg.Store.RotateSession(ctx, id, hashRefresh(in.RefreshToken), hash, now, now.Add(s.cfg.RefreshTTL))
-	switch {
-	case errors.Is(err, ErrNotFound):
-		writeProblem(w, problem(wire.CodeInvalidGrant, "the refresh token isn't good, or no longer"))
-	case s.noteStore(err) != nil:
-		s.fail(w, r, err)
-	default:
-		s.answerTokens(w, r, ses, next)
-	}
 }
 
 // logout ends the session of the access token: its tokens are refused and its connections closed.

@@ -52,27 +52,6 @@ func TestLogin(t *testing.T) {
 	h.expect("", "POST", "/api/auth/login", "", `{"user":"alice","password":"correct horse","device":"d","later":{"x":1}}`)
 }
 
-func TestRefreshRotates(t *testing.T) {
-	h := start(t, nil)
-	first := h.login("alice", "phone")
-	var second wire.TokenReply
-	h.expect("", "POST", "/api/auth/refresh", "", wire.RefreshRequest{RefreshToken: first.RefreshToken}).into(t, &second)
-	if second.RefreshToken == first.RefreshToken || second.Token == first.Token || second.User != "alice" || second.Device != "phone" {
-		t.Fatalf("got %+v after %+v", second, first)
-	}
-	h.expect("", "GET", "/api/channels/general/messages", second.Token, nil)
-	for name, token := range map[string]string{
-		"used": first.RefreshToken, "empty": "", "garbage": "garbage", "access token": first.Token,
-		"of another": second.RefreshToken[:5] + "x" + second.RefreshToken[6:], "endless": "a." + strings.Repeat("x", 9000),
-	} {
-		a := h.call("POST", "/api/auth/refresh", "", wire.RefreshRequest{RefreshToken: token})
-		if a.problem.Code != wire.CodeInvalidGrant || a.status != 401 {
-			t.Errorf("%s: %d %s", name, a.status, a.body)
-		}
-	}
-	h.expect("", "POST", "/api/auth/refresh", "", wire.RefreshRequest{RefreshToken: second.RefreshToken})
-}
-
 func TestLogoutEndsTheSession(t *testing.T) {
 	h := start(t, nil)
 	one, other := h.login("alice", "phone"), h.login("alice", "laptop")

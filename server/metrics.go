@@ -14,6 +14,7 @@ type metrics struct {
 	messages  *prometheus.CounterVec
 	published prometheus.Counter
 	logins    *prometheus.CounterVec
+	refreshes *prometheus.CounterVec
 }
 
 func newMetrics(reg *prometheus.Registry) (*metrics, error) {
@@ -34,8 +35,11 @@ func newMetrics(reg *prometheus.Registry) (*metrics, error) {
 		logins: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "chatsdk", Name: "logins_total", Help: "Logins, by outcome.",
 		}, []string{"outcome"}),
+		refreshes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "chatsdk", Name: "refreshes_total", Help: "Refreshes of tokens, by outcome.",
+		}, []string{"outcome"}),
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.refused, m.messages, m.published, m.logins} {
+	for _, c := range []prometheus.Collector{m.requests, m.refused, m.messages, m.published, m.logins, m.refreshes} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}

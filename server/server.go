@@ -51,7 +51,7 @@ type Server struct {
 	probe     probe
 	hashing   chan struct{} // one slot for each password that is hashed at a time
 
-	sends, userFails, addrFails, upgrades *throttle
+	sends, userFails, addrFails, upgrades, refreshes *throttle
 
 	limitsHeader string
 	draining     atomic.Bool
@@ -95,6 +95,7 @@ func New(cfg Config) (*Server, error) {
 		userFails:    newThrottle(1/cfg.LoginPause.Seconds(), cfg.LoginFailures),
 		addrFails:    newThrottle(4/cfg.LoginPause.Seconds(), 4*cfg.LoginFailures),
 		upgrades:     newThrottle(float64(cfg.UpgradeRate), cfg.UpgradeRate),
+		refreshes:    newThrottle(1/cfg.RefreshPause.Seconds(), cfg.RefreshBurst),
 		limitsHeader: string(limits),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -155,7 +156,7 @@ func (s *Server) janitor() {
 		case <-t.C:
 		}
 		now := time.Now()
-		for _, th := range []*throttle{s.sends, s.userFails, s.addrFails, s.upgrades} {
+		for _, th := range []*throttle{s.sends, s.userFails, s.addrFails, s.upgrades, s.refreshes} {
 			th.sweep(now)
 		}
 		ctx, cancel := s.storeContext()

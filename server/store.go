@@ -51,10 +51,15 @@ type Session struct {
 	ID          string
 	User        string
 	Device      string
-	RefreshHash []byte // SHA-256 of the refresh token that is good now
 	CreatedAt   time.Time
 	ExpiresAt   time.Time
 	EndedAt     time.Time // zero while the session lives
+	Counter     uint64    // of the present pair of tokens; 0 if the session is older than counters
+	Confirmed   bool      // the present pair was used, or is the first
+	RefreshedAt time.Time // when Counter became what it is; zero if the session is older than counters
+	ReplayKey   []byte    // hash of the last refresh with an Idempotency-Key, or nil
+	ReplayAt    time.Time // when that was, or zero
+	RefreshHash []byte    // SHA-256 of the refresh token, in a session older than counters; nil otherwise
 }
 
 // Live tells whether the session is neither ended nor expired.
@@ -117,10 +122,15 @@ type SessionStore interface {
 	AddSession(ctx context.Context, s Session) error
 	// Session finds a session, also an ended one. ErrNotFound if there is none.
 	Session(ctx context.Context, id string) (Session, error)
-	// RotateSession puts newHash in the place of oldHash and moves the end of the session. ErrNotFound if there is no
-	// such session, oldHash isn't the present one, or the session is over at now. Of two calls with the same oldHash
-	// one wins.
-	RotateSession(ctx context.Context, id string, oldHash, newHash []byte, now, expiresAt time.Time) (Session, error)
+	// ChangeSession reads a session, also an ended one, hands it to change and keeps what that gives back, all in one
+	// transaction: of two calls for a session the second sees what the first kept. It answers what it kept, once that
+	// is on disk; after an error nothing was kept, or, if the commit failed, may have been. ErrNotFound if there is no
+	// such session. change may be called more than once, the last call counts; it must not use the store or block. ID,
+	// User, Device and CreatedAt can't be changed.
+	ChangeSession(ctx context.Context, id string, change func(Session) Session) (Session, error)
+	// ConfirmSession sets Confirmed if the session's Counter is counter, and does nothing otherwise. Losing this (a
+	// crash right after it) is allowed: a client whose pair was used may then be given it once more.
+	ConfirmSession(ctx context.Context, id string, counter uint64) error
 	// EndSession ends a session; one that is over or unknown stays as it is.
 	EndSession(ctx context.Context, id string, at time.Time) error
 	// DeleteSessions forgets the sessions that expired before t and says how many they were.

@@ -2,16 +2,11 @@ package server
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
-	"github.com/google/uuid"
 )
 
 // Reasons why an access token isn't good.
@@ -28,36 +23,41 @@ const issuer = "chatsdk"
 type claims struct {
 	Device  string `json:"dev"`
 	Session string `json:"sid"`
+	Counter uint64 `json:"ctr"` // which of the session's pairs of tokens it belongs to
 	jwt.RegisteredClaims
 }
 
 // identity is who asks: what a good access token says.
 type identity struct {
 	user, device, session string
+	counter               uint64
 	expires               time.Time
 }
 
-// issuing makes and checks access tokens.
+// issuing makes and checks tokens.
 type issuing struct {
-	key    []byte
-	ttl    time.Duration
-	parser *jwt.Parser
+	key        []byte
+	refreshKey []byte
+	ttl        time.Duration // of access tokens
+	parser     *jwt.Parser
 }
 
 func newIssuing(key []byte, ttl time.Duration) issuing {
-	return issuing{key: key, ttl: ttl, parser: jwt.NewParser(
+	return issuing{key: key, refreshKey: refreshKey(key), ttl: ttl, parser: jwt.NewParser(
 		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
 		jwt.WithExpirationRequired(),
 		jwt.WithIssuer(issuer),
 	)}
 }
 
-func (i issuing) issue(s Session, now time.Time) (string, error) {
+// issue makes the access token of a session's present pair. It depends on nothing but the session and the time, so that
+// a reply can be made again.
+func (i issuing) issue(s Session, at time.Time) (string, error) {
 	t, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims{
-		Device: s.Device, Session: s.ID,
+		Device: s.Device, Session: s.ID, Counter: s.Counter,
 		RegisteredClaims: jwt.RegisteredClaims{
-			Issuer: issuer, Subject: s.User, ID: uuid.NewString(),
-			IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(i.ttl)),
+			Issuer: issuer, Subject: s.User,
+			IssuedAt: jwt.NewNumericDate(at), ExpiresAt: jwt.NewNumericDate(at.Add(i.ttl)),
 		},
 	}).SignedString(i.key)
 	if err != nil {
@@ -80,10 +80,13 @@ func (i issuing) parse(token string) (identity, error) {
 	if !validName(c.Subject) || !validDevice(c.Device) || c.Session == "" {
 		return identity{}, errTokenInvalid
 	}
-	return identity{user: c.Subject, device: c.Device, session: c.Session, expires: c.ExpiresAt.Time}, nil
+	return identity{
+		user: c.Subject, device: c.Device, session: c.Session, counter: c.Counter, expires: c.ExpiresAt.Time,
+	}, nil
 }
 
-// authenticate turns an access token into who holds it, if its session lives.
+// authenticate turns an access token into who holds it, if its session lives. Its use shows that the reply which
+// brought it wasn't lost, and that is noted.
 func (s *Server) authenticate(ctx context.Context, token string) (identity, error) {
 	who, err := s.tokens.parse(token)
 	if err != nil {
@@ -98,31 +101,11 @@ func (s *Server) authenticate(ctx context.Context, token string) (identity, erro
 	case !ses.Live(time.Now()) || ses.User != who.user || ses.Device != who.device:
 		return identity{}, errSessionOver
 	}
+	if who.counter == ses.Counter && !ses.Confirmed {
+		sctx, cancel := s.storeContext()
+		defer cancel()
+		// A store that can't write mustn't keep readers out; the next use notes it again.
+		_ = s.noteStore(s.cfg.Store.ConfirmSession(sctx, ses.ID, ses.Counter))
+	}
 	return who, nil
-}
-
-const (
-	// refreshSecretBytes makes a refresh token unguessable, and its plain hash safe to keep.
-	refreshSecretBytes = 32
-	// maxTokenBytes bounds what is looked at as a token.
-	maxTokenBytes = 4 << 10
-)
-
-// newRefreshToken makes an opaque token that names its session, and the hash that is kept.
-func newRefreshToken(session string) (token string, hash []byte) {
-	secret := make([]byte, refreshSecretBytes)
-	rand.Read(secret)
-	token = session + "." + base64.RawURLEncoding.EncodeToString(secret)
-	return token, hashRefresh(token)
-}
-
-func hashRefresh(token string) []byte {
-	h := sha256.Sum256([]byte(token))
-	return h[:]
-}
-
-// refreshSession reads the session's id off a refresh token.
-func refreshSession(token string) (string, bool) {
-	id, secret, ok := strings.Cut(token, ".")
-	return id, ok && id != "" && secret != "" && len(token) <= maxTokenBytes
 }

@@ -50,10 +50,35 @@ func (db *DB) User(ctx context.Context, name string) (server.User, error) {
 // AddSession keeps a new session.
 func (db *DB) AddSession(ctx context.Context, s server.Session) error {
 	return db.tx(ctx, db.write, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO sessions (id, user, device, refresh, created, expires) VALUES (?, ?, ?, ?, ?, ?)`,
-			s.ID, s.User, s.Device, s.RefreshHash, millis(s.CreatedAt), millis(s.ExpiresAt))
+		_, err := tx.ExecContext(ctx, `INSERT INTO sessions
+			(id, user, device, created, expires, ended, counter, confirmed, refreshed, replay, replayed, refresh)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, coalesce(?, x''))`,
+			append([]any{s.ID, s.User, s.Device, millis(s.CreatedAt)}, changeable(s)...)...)
 		return exists(err)
 	})
+}
+
+// changeable are the columns of a session that change, in the order of AddSession and ChangeSession.
+func changeable(s server.Session) []any {
+	return []any{
+		millis(s.ExpiresAt), orZero(s.EndedAt), s.Counter, toInt(s.Confirmed), orZero(s.RefreshedAt),
+		s.ReplayKey, orZero(s.ReplayAt), s.RefreshHash,
+	}
+}
+
+// orZero keeps the zero time as 0.
+func orZero(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return millis(t)
+}
+
+func fromZero(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return fromMillis(ms)
 }
 
 // queryer is a pool or a transaction.
@@ -63,16 +88,15 @@ type queryer interface {
 
 func session(ctx context.Context, q queryer, id string) (server.Session, error) {
 	s := server.Session{ID: id}
-	var created, expires, ended int64
-	err := q.QueryRowContext(ctx, `SELECT user, device, refresh, created, expires, ended FROM sessions WHERE id = ?`, id).
-		Scan(&s.User, &s.Device, &s.RefreshHash, &created, &expires, &ended)
+	var created, expires, ended, refreshed, replayed int64
+	err := q.QueryRowContext(ctx, `SELECT user, device, created, expires, ended, counter, confirmed, refreshed, replay, replayed,
+		nullif(refresh, x'') FROM sessions WHERE id = ?`, id).Scan(&s.User, &s.Device, &created, &expires, &ended,
+		&s.Counter, &s.Confirmed, &refreshed, &s.ReplayKey, &replayed, &s.RefreshHash)
 	if err != nil {
 		return server.Session{}, missing(err)
 	}
-	s.CreatedAt, s.ExpiresAt = fromMillis(created), fromMillis(expires)
-	if ended != 0 {
-		s.EndedAt = fromMillis(ended)
-	}
+	s.CreatedAt, s.ExpiresAt, s.EndedAt = fromMillis(created), fromMillis(expires), fromZero(ended)
+	s.RefreshedAt, s.ReplayAt = fromZero(refreshed), fromZero(replayed)
 	return s, nil
 }
 
@@ -81,23 +105,34 @@ func (db *DB) Session(ctx context.Context, id string) (server.Session, error) {
 	return session(ctx, db.read, id)
 }
 
-// RotateSession puts another refresh token in the place of the present one.
-func (db *DB) RotateSession(ctx context.Context, id string, oldHash, newHash []byte, now, expiresAt time.Time) (server.Session, error) {
+// ChangeSession changes a session in one transaction.
+func (db *DB) ChangeSession(ctx context.Context, id string, change func(server.Session) server.Session) (server.Session, error) {
 	var s server.Session
 	err := db.tx(ctx, db.write, func(tx *sql.Tx) error {
-		r, err := tx.ExecContext(ctx, `UPDATE sessions SET refresh = ?, expires = ?
-			WHERE id = ? AND refresh = ? AND ended = 0 AND expires > ?`,
-			newHash, millis(expiresAt), id, oldHash, millis(now))
+		was, err := session(ctx, tx, id)
 		if err != nil {
 			return err
 		}
-		if n, err := r.RowsAffected(); err != nil || n == 0 {
-			return errors.Join(err, server.ErrNotFound)
+		_, err = tx.ExecContext(ctx, `UPDATE sessions SET expires = ?, ended = ?, counter = ?, confirmed = ?, refreshed = ?,
+			replay = ?, replayed = ?, refresh = coalesce(?, x'') WHERE id = ?`, append(changeable(change(was)), id)...)
+		if err != nil {
+			return err
 		}
 		s, err = session(ctx, tx, id)
 		return err
 	})
-	return s, err
+	if err != nil {
+		return server.Session{}, err
+	}
+	return s, nil
+}
+
+// ConfirmSession notes that the present pair of tokens was used. It doesn't wait for the disk.
+func (db *DB) ConfirmSession(ctx context.Context, id string, counter uint64) error {
+	return db.tx(ctx, db.lazy, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `UPDATE sessions SET confirmed = 1 WHERE id = ? AND counter = ?`, id, counter)
+		return err
+	})
 }
 
 // EndSession ends a session.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -126,6 +127,35 @@ func TestNewerVersion(t *testing.T) {
 	_, err := sqlite.Open(t.Context(), dir)
 	if err == nil || !strings.Contains(err.Error(), "version 99") {
 		t.Fatalf("got %v", err)
+	}
+}
+
+// TestSessionsOfVersion1 opens a database whose sessions know of no counters: they live on, with their refresh tokens.
+func TestSessionsOfVersion1(t *testing.T) {
+	dir := t.TempDir()
+	old, err := sqlite.OpenVersion(t.Context(), dir, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := old.Close(); err != nil {
+		t.Fatal(err)
+	}
+	raw(t, dir, `INSERT INTO sessions (id, user, device, refresh, created, expires) VALUES ('s', 'alice', 'phone', x'0102', 1000, 9000)`)
+	db := openDir(t, dir)
+	got, err := db.Session(t.Context(), "s")
+	want := server.Session{
+		ID: "s", User: "alice", Device: "phone", CreatedAt: time.UnixMilli(1000).UTC(), ExpiresAt: time.UnixMilli(9000).UTC(),
+		RefreshHash: []byte{1, 2},
+	}
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Fatalf("got %+v, want %+v (%v)", got, want, err)
+	}
+	got, err = db.ChangeSession(t.Context(), "s", func(s server.Session) server.Session {
+		s.Counter = 1
+		return s
+	})
+	if want.Counter = 1; err != nil || !reflect.DeepEqual(got, want) {
+		t.Fatalf("got %+v, want %+v (%v)", got, want, err)
 	}
 }
 

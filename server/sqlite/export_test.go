@@ -6,6 +6,14 @@ import (
 	"fmt"
 )
 
+// OpenVersion opens the data folder as the package did when it knew n migrations.
+func OpenVersion(ctx context.Context, dir string, n int) (*DB, error) {
+	all := migrations
+	defer func() { migrations = all }()
+	migrations = migrations[:n]
+	return Open(ctx, dir)
+}
+
 // SetMaxPages bounds the database, as a full disk would.
 func SetMaxPages(db *DB, n int) error {
 	_, err := db.write.Exec(fmt.Sprintf(`PRAGMA max_page_count = %d`, n))

@@ -62,6 +62,12 @@ var migrations = []string{
 		seq     INTEGER NOT NULL
 	) STRICT;
 	CREATE UNIQUE INDEX outgoing_by_seq ON outgoing (channel, seq);`,
+	// Refresh tokens become counters. A session from before keeps its token, by its hash in refresh, as number 0.
+	`ALTER TABLE sessions ADD COLUMN counter   INTEGER NOT NULL DEFAULT 0;
+	ALTER TABLE sessions ADD COLUMN confirmed INTEGER NOT NULL DEFAULT 0;
+	ALTER TABLE sessions ADD COLUMN refreshed INTEGER NOT NULL DEFAULT 0; -- 0: never
+	ALTER TABLE sessions ADD COLUMN replay    BLOB;
+	ALTER TABLE sessions ADD COLUMN replayed  INTEGER NOT NULL DEFAULT 0; -- 0: never`,
 }
 
 // migrate brings the database to the newest version, all in one transaction.

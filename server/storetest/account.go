@@ -1,9 +1,10 @@
 package storetest
 
 import (
+	"context"
 	"errors"
+	"reflect"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,15 +28,24 @@ func users(t *testing.T, s server.Store) {
 	}
 }
 
-func newSession(id string, hash string) server.Session {
+func newSession(id string) server.Session {
 	return server.Session{
-		ID: id, User: "alice", Device: "phone", RefreshHash: []byte(hash), CreatedAt: now(), ExpiresAt: now().Add(time.Hour),
+		ID: id, User: "alice", Device: "phone", CreatedAt: now(), ExpiresAt: now().Add(time.Hour),
+		Counter: 1, Confirmed: true, RefreshedAt: now(),
+	}
+}
+
+// same compares what a store gave back with what it was given.
+func same(t *testing.T, got, want server.Session) {
+	t.Helper()
+	if !reflect.DeepEqual(got, want) {
+		t.Fatalf("got %+v, want %+v", got, want)
 	}
 }
 
 func sessions(t *testing.T, s server.Store) {
 	ctx := ctxOf(t)
-	ses := newSession("s1", "h1")
+	ses := newSession("s1")
 	must(t, s.AddSession(ctx, ses))
 	if err := s.AddSession(ctx, ses); !errors.Is(err, server.ErrExists) {
 		t.Fatalf("same id again: %v", err)
@@ -45,32 +55,118 @@ func sessions(t *testing.T, s server.Store) {
 	}
 	got, err := s.Session(ctx, "s1")
 	must(t, err)
-	if got.User != "alice" || got.Device != "phone" || !got.ExpiresAt.Equal(ses.ExpiresAt) || !got.Live(now()) {
-		t.Fatalf("got %+v", got)
-	}
-	end := now().Add(2 * time.Hour)
-	got, err = s.RotateSession(ctx, "s1", []byte("h1"), []byte("h2"), now(), end)
+	same(t, got, ses)
+	full := newSession("full")
+	full.EndedAt, full.ReplayAt, full.ReplayKey, full.RefreshHash = now(), now(), []byte{0, 1}, []byte{2, 0}
+	full.Counter, full.Confirmed, full.RefreshedAt = 1<<62, false, time.Time{}
+	must(t, s.AddSession(ctx, full))
+	got, err = s.Session(ctx, "full")
 	must(t, err)
-	if string(got.RefreshHash) != "h2" || !got.ExpiresAt.Equal(end) || got.User != "alice" {
-		t.Fatalf("after rotation %+v", got)
-	}
-	for name, rotate := range map[string]func() error{
-		"old token":       func() error { _, err := s.RotateSession(ctx, "s1", []byte("h1"), []byte("x"), now(), end); return err },
-		"unknown session": func() error { _, err := s.RotateSession(ctx, "s9", []byte("h2"), []byte("x"), now(), end); return err },
-		"expired": func() error {
-			_, err := s.RotateSession(ctx, "s1", []byte("h2"), []byte("x"), end.Add(time.Second), end)
-			return err
-		},
-	} {
-		if err := rotate(); !errors.Is(err, server.ErrNotFound) {
-			t.Fatalf("%s: %v", name, err)
-		}
-	}
-	endAndForget(t, s, end)
+	same(t, got, full)
 }
 
-func endAndForget(t *testing.T, s server.Store, end time.Time) {
+func changeSession(t *testing.T, s server.Store) {
 	ctx := ctxOf(t)
+	ses := newSession("s1")
+	must(t, s.AddSession(ctx, ses))
+	must(t, s.AddSession(ctx, newSession("other")))
+	want := ses
+	want.Counter, want.Confirmed, want.ReplayKey, want.ReplayAt = 2, false, []byte("key"), now()
+	want.RefreshedAt, want.ExpiresAt = now().Add(time.Second), now().Add(2*time.Hour)
+	got, err := s.ChangeSession(ctx, "s1", func(was server.Session) server.Session {
+		same(t, was, ses)
+		changed := want
+		changed.ID, changed.User, changed.Device, changed.CreatedAt = "x", "x", "x", time.Time{} // not to be changed
+		return changed
+	})
+	must(t, err)
+	same(t, got, want)
+	got, err = s.Session(ctx, "s1")
+	must(t, err)
+	same(t, got, want)
+	want.EndedAt, want.ReplayKey, want.ReplayAt = now(), nil, time.Time{}
+	for range 2 { // an ended one too
+		got, err = s.ChangeSession(ctx, "s1", func(server.Session) server.Session { return want })
+		must(t, err)
+		same(t, got, want)
+	}
+	_, err = s.ChangeSession(ctx, "nothing", func(was server.Session) server.Session {
+		t.Error("asked to change a session that isn't there")
+		return was
+	})
+	if !errors.Is(err, server.ErrNotFound) {
+		t.Fatalf("unknown session: %v", err)
+	}
+	if other, err := s.Session(ctx, "other"); err != nil || other.Counter != 1 {
+		t.Fatalf("another session: %+v, %v", other, err)
+	}
+}
+
+// changeRace counts with many at once: no change is lost.
+func changeRace(t *testing.T, s server.Store) {
+	const callers, each = 8, 10
+	ctx := ctxOf(t)
+	must(t, s.AddSession(ctx, newSession("s1")))
+	var wg sync.WaitGroup
+	for range callers {
+		wg.Go(func() {
+			for range each {
+				_, err := s.ChangeSession(ctx, "s1", func(ses server.Session) server.Session {
+					ses.Counter++
+					return ses
+				})
+				if err != nil {
+					t.Errorf("change: %v", err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if got, err := s.Session(ctx, "s1"); err != nil || got.Counter != 1+callers*each {
+		t.Fatalf("counter %d after %d changes, %v", got.Counter, callers*each, err)
+	}
+}
+
+func cancelledChange(t *testing.T, s server.Store) {
+	ctx, cancel := context.WithCancel(ctxOf(t))
+	ses := newSession("s1")
+	must(t, s.AddSession(ctx, ses))
+	_, err := s.ChangeSession(ctx, "s1", func(was server.Session) server.Session {
+		cancel()
+		was.Counter = 9
+		return was
+	})
+	if err == nil {
+		t.Fatal("no error")
+	}
+	got, err := s.Session(ctxOf(t), "s1")
+	must(t, err)
+	same(t, got, ses)
+}
+
+func confirmSession(t *testing.T, s server.Store) {
+	ctx := ctxOf(t)
+	ses := newSession("s1")
+	ses.Counter, ses.Confirmed = 2, false
+	must(t, s.AddSession(ctx, ses))
+	for _, c := range []struct {
+		id      string
+		counter uint64
+		want    bool
+	}{{"s1", 1, false}, {"s1", 3, false}, {"nothing", 2, false}, {"s1", 2, true}, {"s1", 2, true}} {
+		must(t, s.ConfirmSession(ctx, c.id, c.counter))
+		got, err := s.Session(ctx, "s1")
+		must(t, err)
+		ses.Confirmed = c.want
+		same(t, got, ses)
+	}
+}
+
+func endSession(t *testing.T, s server.Store) {
+	ctx := ctxOf(t)
+	ses := newSession("s1")
+	ses.ExpiresAt = now().Add(2 * time.Hour)
+	must(t, s.AddSession(ctx, ses))
 	at := now()
 	must(t, s.EndSession(ctx, "s1", at))
 	must(t, s.EndSession(ctx, "s1", at.Add(time.Minute)))
@@ -80,10 +176,7 @@ func endAndForget(t *testing.T, s server.Store, end time.Time) {
 	if got.Live(now()) || !got.EndedAt.Equal(at) {
 		t.Fatalf("after its end %+v", got)
 	}
-	if _, err := s.RotateSession(ctx, "s1", []byte("h2"), []byte("x"), now(), end); !errors.Is(err, server.ErrNotFound) {
-		t.Fatalf("rotation of an ended session: %v", err)
-	}
-	must(t, s.AddSession(ctx, newSession("s2", "h")))
+	must(t, s.AddSession(ctx, newSession("s2")))
 	n, err := s.DeleteSessions(ctx, now().Add(90*time.Minute)) // s2 ends after 60, s1 after 120
 	must(t, err)
 	if n != 1 {
@@ -94,28 +187,6 @@ func endAndForget(t *testing.T, s server.Store, end time.Time) {
 	}
 	if _, err := s.Session(ctx, "s1"); err != nil {
 		t.Fatalf("other session: %v", err)
-	}
-}
-
-func rotateRace(t *testing.T, s server.Store) {
-	ctx := ctxOf(t)
-	must(t, s.AddSession(ctx, newSession("s1", "h1")))
-	var won atomic.Int32
-	var wg sync.WaitGroup
-	for i := range 8 {
-		wg.Go(func() {
-			_, err := s.RotateSession(ctx, "s1", []byte("h1"), []byte{byte(i)}, now(), now().Add(time.Hour))
-			switch {
-			case err == nil:
-				won.Add(1)
-			case !errors.Is(err, server.ErrNotFound):
-				t.Errorf("rotation: %v", err)
-			}
-		})
-	}
-	wg.Wait()
-	if won.Load() != 1 {
-		t.Fatalf("%d of 8 rotations of one token won", won.Load())
 	}
 }
 

@@ -19,7 +19,11 @@ func Run(t *testing.T, open func(t *testing.T) server.Store) {
 	}{
 		{"users", users},
 		{"sessions", sessions},
-		{"rotation of one token wins once", rotateRace},
+		{"a session changes", changeSession},
+		{"changes of one session don't overlap", changeRace},
+		{"a cancelled change leaves nothing", cancelledChange},
+		{"a session is confirmed", confirmSession},
+		{"a session ends and is forgotten", endSession},
 		{"channels", channels},
 		{"messages are numbered from 1 without holes", numbering},
 		{"the same id again is the same message", sameID},
