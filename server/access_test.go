@@ -36,6 +36,7 @@ func TestNobodyElseReadsAPrivateChannel(t *testing.T) {
 		{"POST", "/api/channels", wire.ChannelRequest{Name: "secret"}, wire.CodeChannelExists, wire.CodeUnauthorized},
 		{"PUT", path, body, wire.CodeMethodNotAllowed, wire.CodeMethodNotAllowed},
 		{"DELETE", path, nil, wire.CodeMethodNotAllowed, wire.CodeMethodNotAllowed},
+		{"GET", "/api/messages", nil, wire.CodeMethodNotAllowed, wire.CodeMethodNotAllowed},
 		{"GET", "/api/channels", nil, wire.CodeMethodNotAllowed, wire.CodeMethodNotAllowed},
 		{"GET", "/api/channels/secret", nil, wire.CodeNotFound, wire.CodeNotFound},
 	} {
@@ -46,11 +47,32 @@ func TestNobodyElseReadsAPrivateChannel(t *testing.T) {
 			}
 		}
 	}
+	batchAsEve(t, w, secret)
 	realtimeAsEve(t, w, secret)
 	var page wire.HistoryReply
 	w.expect("", "GET", path, w.token("bob"), nil).into(t, &page)
 	if len(page.Messages) != 1 || page.Messages[0].Text != secret {
 		t.Fatalf("the channel holds %+v", page)
+	}
+}
+
+// batchAsEve posts a batch with a message for the private channel among others: those are taken, that one isn't.
+func batchAsEve(t *testing.T, w *world, secret string) {
+	t.Helper()
+	in := wire.BatchRequest{Messages: []wire.BatchEntry{
+		to("open", 50, 0), to("secret", 51, 0), {Channel: "secret", SendRequest: wire.SendRequest{ID: id(1), Text: secret}},
+	}}
+	w.expect(wire.CodeUnauthorized, "POST", "/api/messages", "", in)
+	a := w.expect("", "POST", "/api/messages", w.token("eve"), in)
+	var out wire.BatchReply
+	a.into(t, &out)
+	if len(out.Results) != 3 || out.Results[0].Problem != nil || strings.Contains(string(a.body), secret) {
+		t.Fatalf("%s", a.body)
+	}
+	for _, r := range out.Results[1:] {
+		if r.Problem == nil || r.Problem.Code != wire.CodeForbidden || r.Seq != 0 || !r.Time.IsZero() {
+			t.Errorf("in the private channel: %+v", r)
+		}
 	}
 }
 
@@ -119,13 +141,13 @@ func TestEveryRouteIsInTheTable(t *testing.T) {
 	got = slices.Compact(got)
 	want := []string{
 		"/", "/api/auth/login", "/api/auth/logout", "/api/auth/refresh", "/api/channels", "/api/channels/{channel}/messages",
-		"/api/health/ping", "/connection/http_stream", "/connection/websocket", "/emulation", "/metrics",
+		"/api/health/ping", "/api/messages", "/connection/http_stream", "/connection/websocket", "/emulation", "/metrics",
 	}
 	if !slices.Equal(got, want) {
 		t.Fatalf("routes.go has %v; think of the new ones in TestNobodyElseReadsAPrivateChannel", got)
 	}
 	h := start(t, nil)
-	for i, route := range []string{"/api/auth/login", "/api/auth/refresh", "/api/channels"} {
+	for i, route := range []string{"/api/auth/login", "/api/auth/refresh", "/api/channels", "/api/messages"} {
 		rec := httptest.NewRecorder()
 		h.s.Handler().ServeHTTP(rec, httptest.NewRequest("POST", route, strings.NewReader(fmt.Sprintf(`{"n":%d}`, i))))
 		if rec.Code < 400 {

@@ -83,7 +83,7 @@ func DefaultLimits() Limits {
 		TextBytes:         16 << 10, // a long e-mail; four of them and their overhead fit one frame
 		BatchEntries:      50,       // one round trip for a burst of typing after an outage
 		FrameBytes:        64 << 10, // what stock Centrifuge clients expect
-		HistoryEntries:    200,      // 40 kB of usual messages
+		HistoryEntries:    1000,     // 200 kB of usual messages; pageBytes bounds long ones
 		MessagesPerSecond: 50,       // a fast bot; a human does 1
 		MessageBurst:      200,      // what an outbox holds after some minutes offline
 		UserConnections:   10,       // devices of one person
@@ -100,8 +100,14 @@ const (
 	recoveryEntries = 256
 	// entryOverhead bounds what a message needs on the wire beside text and attachments: names, id, time, quotes.
 	entryOverhead = 1 << 10
-	// pageBytes bounds the texts and attachments in one page of history.
+	// pageBytes bounds the texts and attachments in one page of history. A page is one frame, and whatever else the
+	// connection has to say waits behind it: 2s at 1 Mbit/s, which a client's probes of the link still bear.
 	pageBytes = 256 << 10
+	// pageEscapes is by how much JSON may lengthen a text: "<" becomes "\u003c".
+	pageEscapes = 6
+	// queuedPages is how many of the longest pages a connection's queue holds: a client that catches up asks for those
+	// of several channels at once.
+	queuedPages = 4
 )
 
 func (c Config) withDefaults() (Config, error) {

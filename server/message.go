@@ -31,6 +31,41 @@ func (s *Server) postMessage(w http.ResponseWriter, r *http.Request, who identit
 	}
 }
 
+// postBatch takes a batch over HTTP, for a client whose stream is down: in order and in one round trip, as RPCSend does.
+func (s *Server) postBatch(w http.ResponseWriter, r *http.Request, who identity) {
+	var in wire.BatchRequest
+	p := decodeJSON(r.Body, &in)
+	if p != nil {
+		writeProblem(w, p)
+		return
+	}
+	out, p, err := s.batch(who, in)
+	switch {
+	case err != nil:
+		s.fail(w, r, err)
+	case p != nil:
+		writeProblem(w, p)
+	default:
+		writeJSON(w, http.StatusOK, out)
+	}
+}
+
+// batch takes a batch. A problem or an error is for the whole of it, and then nothing was taken or nobody knows.
+func (s *Server) batch(who identity, in wire.BatchRequest) (wire.BatchReply, *wire.Problem, error) {
+	if len(in.Messages) > s.cfg.Limits.BatchEntries {
+		return wire.BatchReply{}, problem(wire.CodeTooLarge, "too many messages, see "+wire.HeaderLimits), nil
+	}
+	results, err := s.take(who, in.Messages)
+	if err != nil {
+		return wire.BatchReply{}, nil, err
+	}
+	out := wire.BatchReply{Results: make([]wire.BatchResult, len(results))}
+	for i, r := range results {
+		out.Results[i] = r.BatchResult
+	}
+	return out, nil, nil
+}
+
 // result is a BatchResult and whether the message was there before.
 type result struct {
 	wire.BatchResult

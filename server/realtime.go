@@ -35,9 +35,10 @@ func (s *Server) newNode() (*centrifuge.Node, error) {
 		ClientChannelLimit:          l.ConnectionSubs,
 		ChannelMaxLength:            64, // validName's
 		RecoveryMaxPublicationLimit: recoveryEntries,
-		// A subscribe reply with everything that can be recovered has to fit, or a client would be cut off for being
-		// slow, come back, ask for the same and be cut off again.
-		ClientQueueMaxSize: max(1<<20, recoveryEntries*(2*l.TextBytes+entryOverhead)),
+		// A subscribe reply with everything that can be recovered has to fit, and so have some pages of history, or a
+		// client would be cut off for being slow, come back, ask for the same and be cut off again.
+		ClientQueueMaxSize: max(1<<20, recoveryEntries*(2*l.TextBytes+entryOverhead),
+			queuedPages*(pageEscapes*pageBytes+l.HistoryEntries*entryOverhead)),
 		// Only a stop for the case that our own count fails: its code is final for clients, and a device that comes
 		// back before its old connection is gone counts twice.
 		UserConnectionLimit: 2*l.UserConnections + 2,

@@ -23,7 +23,7 @@ const (
 )
 
 // capabilities are the names of what this server can, beside what its API version says.
-var capabilities = []string{"message.send", "message.history", "private-channels", "device-seq"}
+var capabilities = []string{"message.send", "message.history", "private-channels", "device-seq", "message.batch"}
 
 // methods answers by HTTP method.
 type methods map[string]http.HandlerFunc
@@ -39,6 +39,7 @@ func (s *Server) routes() http.Handler {
 	api("/api/channels/{channel}/messages", "messages", methods{
 		http.MethodPost: s.signedIn(s.postMessage), http.MethodGet: s.signedIn(s.getMessages),
 	})
+	api("/api/messages", "batch", methods{http.MethodPost: s.signedIn(s.postBatch)})
 	s.healthRoutes(mux)
 	mux.Handle("/", s.api("unknown", nil))
 	ping := centrifuge.PingPongConfig{PingInterval: s.cfg.PingInterval, PongTimeout: s.cfg.PongTimeout}

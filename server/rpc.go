@@ -35,16 +35,12 @@ func (s *Server) rpcSend(who identity, body []byte) ([]byte, error) {
 	if p := decodeJSON(bytes.NewReader(body), &in); p != nil {
 		return nil, rpcProblem(p)
 	}
-	if len(in.Messages) > s.cfg.Limits.BatchEntries {
-		return nil, rpcProblem(problem(wire.CodeTooLarge, ""))
-	}
-	results, err := s.take(who, in.Messages)
-	if err != nil {
+	out, p, err := s.batch(who, in)
+	switch {
+	case err != nil:
 		return nil, s.rpcFail(wire.RPCSend, err)
-	}
-	out := wire.BatchReply{Results: make([]wire.BatchResult, len(results))}
-	for i, r := range results {
-		out.Results[i] = r.BatchResult
+	case p != nil:
+		return nil, rpcProblem(p)
 	}
 	return json.Marshal(out)
 }

@@ -137,7 +137,7 @@ type SendReply struct {
 	Time time.Time `json:"time"`
 }
 
-// BatchRequest is the body of RPCSend.
+// BatchRequest is the body of RPCSend and of POST /api/messages.
 type BatchRequest struct {
 	Messages []BatchEntry `json:"messages"`
 }
@@ -148,7 +148,7 @@ type BatchEntry struct {
 	SendRequest
 }
 
-// BatchReply answers RPCSend, one result for each entry in the order of the request.
+// BatchReply answers both, one result for each entry in the order of the request.
 type BatchReply struct {
 	Results []BatchResult `json:"results"`
 }
