@@ -119,7 +119,7 @@ func (c *clients) endSession(session string) {
 	}
 }
 
-// none waits until no client is connected: each has been told, has answered the close or has been given up.
+// none waits until no client is connected: each has been told. Its answer is for netConns to wait for.
 func (c *clients) none(ctx context.Context) error {
 	c.mu.Lock()
 	if len(c.sessions) == 0 {

@@ -1,16 +1,27 @@
 package server
 
 import (
+	"context"
+	"io"
 	"net"
 	"sync"
+	"sync/atomic"
+	"time"
 )
+
+// closeWait is how long a connection whose peer was told to close is kept for the peer's answer.
+const closeWait = 5 * time.Second
 
 // netConns are the open network connections, those of WebSockets included, which net/http forgets.
 type netConns struct {
-	mu     sync.Mutex
-	open   map[*netConn]struct{} // guarded by mu
-	killed bool                  // guarded by mu
-	empty  chan struct{}         // guarded by mu; closed when open becomes empty, nil if nobody waits
+	lingers sync.WaitGroup // of the connections that wait for their peer; none begins once killed
+
+	mu        sync.Mutex
+	open      map[*netConn]struct{} // guarded by mu
+	lingering int                   // guarded by mu; how many of open wait for their peer
+	killed    bool                  // guarded by mu
+	empty     chan struct{}         // guarded by mu; closed when open becomes empty, nil if nobody waits
+	quiet     chan struct{}         // guarded by mu; closed when lingering becomes 0, nil if nobody waits
 }
 
 func newNetConns() *netConns { return &netConns{open: map[*netConn]struct{}{}} }
@@ -19,14 +30,34 @@ func newNetConns() *netConns { return &netConns{open: map[*netConn]struct{}{}} }
 type netConn struct {
 	net.Conn
 	set *netConns
+
+	told      atomic.Bool // the peer was sent a close frame: Close lingers
+	lingering bool        // guarded by set.mu
 }
 
 // NetConn is the connection underneath.
 func (c *netConn) NetConn() net.Conn { return c.Conn }
 
+// Close closes the connection. If its peer was sent a close frame that happens later, in the background: see linger.
 func (c *netConn) Close() error {
+	if c.told.Load() && c.set.linger(c) {
+		return nil
+	}
 	c.set.remove(c)
 	return c.Conn.Close()
+}
+
+// linger ends the stream and waits for the peer to end its own, for closeWait at most. Closing at once would answer
+// what the peer still sends with a reset, and a reset overtakes the close frame and its code (RFC 6455 section 7.1.1,
+// RFC 9293 section 3.6.1).
+func (c *netConn) linger() {
+	if w, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		_ = w.CloseWrite() // it fails on a connection that is broken, and then there is nothing to wait for
+	}
+	_ = c.SetReadDeadline(time.Now().Add(closeWait))
+	_, _ = io.Copy(io.Discard, c.Conn) // ends with the peer's end, the deadline, or kill
+	c.set.remove(c)
+	_ = c.Conn.Close() // nobody is left to be told
 }
 
 // reset closes without a word: RST instead of FIN, where the connection can.
@@ -65,9 +96,30 @@ func (s *netConns) add(c *netConn) bool {
 	return true
 }
 
+// linger begins to wait for c's peer; false if connections are to be closed at once.
+func (s *netConns) linger(c *netConn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, open := s.open[c]; !open || s.killed {
+		return false
+	}
+	if !c.lingering {
+		c.lingering = true
+		s.lingering++
+		s.lingers.Go(c.linger)
+	}
+	return true
+}
+
 func (s *netConns) remove(c *netConn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if _, open := s.open[c]; open && c.lingering {
+		if s.lingering--; s.lingering == 0 && s.quiet != nil {
+			close(s.quiet)
+			s.quiet = nil
+		}
+	}
 	delete(s.open, c)
 	if len(s.open) == 0 && s.empty != nil {
 		close(s.empty)
@@ -86,6 +138,26 @@ func (s *netConns) kill() {
 	s.mu.Unlock()
 	for _, c := range all {
 		c.reset()
+	}
+}
+
+// answered returns when every peer that was told to close has answered or has been given up, or ctx's error.
+func (s *netConns) answered(ctx context.Context) error {
+	s.mu.Lock()
+	if s.lingering == 0 {
+		s.mu.Unlock()
+		return nil
+	}
+	if s.quiet == nil {
+		s.quiet = make(chan struct{})
+	}
+	quiet := s.quiet
+	s.mu.Unlock()
+	select {
+	case <-quiet:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 

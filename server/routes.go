@@ -42,10 +42,13 @@ func (s *Server) routes() http.Handler {
 	s.healthRoutes(mux)
 	mux.Handle("/", s.api("unknown", nil))
 	ping := centrifuge.PingPongConfig{PingInterval: s.cfg.PingInterval, PongTimeout: s.cfg.PongTimeout}
-	mux.Handle("/connection/websocket", s.admit("websocket", centrifuge.NewWebsocketHandler(s.node, centrifuge.WebsocketConfig{
+	ws := centrifuge.NewWebsocketHandler(s.node, centrifuge.WebsocketConfig{
 		CheckOrigin:      func(*http.Request) bool { return true }, // admit has looked
 		MessageSizeLimit: s.cfg.Limits.FrameBytes, WriteTimeout: writeTimeout, PingPongConfig: ping,
 		ProcessCommandsOffReadLoop: true, // memory of idle connections
+	})
+	mux.Handle("/connection/websocket", s.admit("websocket", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ws.ServeHTTP(hijacking{w}, r)
 	})))
 	mux.Handle("/connection/http_stream", s.admit("http_stream", centrifuge.NewHTTPStreamHandler(s.node,
 		centrifuge.HTTPStreamConfig{MaxRequestBodySize: s.cfg.Limits.FrameBytes, PingPongConfig: ping})))

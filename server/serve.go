@@ -66,7 +66,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return s.end(func() error {
 		s.draining.Store(true)
 		s.tellClients()
-		err := s.clients.none(ctx)
+		err := errors.Join(s.clients.none(ctx), s.net.answered(ctx))
 		for _, h := range s.servers() {
 			err = errors.Join(err, h.Shutdown(ctx))
 		}
@@ -129,6 +129,7 @@ func (s *Server) halt(ctx context.Context) error {
 	case <-ctx.Done():
 		err = errors.Join(err, ctx.Err())
 	}
+	s.net.lingers.Wait() // kill has ended them
 	err = errors.Join(err, s.clients.none(ctx), s.active.wait(ctx))
 	// Centrifuge's workers sleep a second after a channel's last subscriber has gone, whatever happens meanwhile.
 	idle := time.Until(time.Unix(0, s.unsubscribed.Load()).Add(nodeLinger))
