@@ -15,6 +15,7 @@ NESTED := $(patsubst %/go.mod,%,$(wildcard bench/go.mod lab/go.mod))
 RACE := $(if $(shell command -v $$($(GO) env CC)),-race)
 
 SEEDS ?= 200
+FROM ?= 1
 SEED ?=
 FUZZTIME ?= 30s
 TEST_TIMEOUT ?= 10m
@@ -49,8 +50,8 @@ bench: ## measurements on real sockets, beside centrifuge-js (needs npm)
 	if [ -f bench/js/package-lock.json ]; then cd bench/js && npm ci --no-audit --no-fund; fi
 	cd bench && $(GO) run .
 
-soak: ## random worlds of faults: SEEDS=200 of them, or SEED=n to replay one
-	SOAK_SEEDS=$(SEEDS) SEED=$(SEED) $(GO) test -count=1 -timeout 0 -v -run '^TestRandomWorlds$$' ./scenario
+soak: ## random worlds of faults: SEEDS=200 of them, FROM=1 on, or SEED=n to replay one
+	SOAK_SEEDS=$(SEEDS) SOAK_FROM=$(FROM) SEED=$(SEED) $(GO) test -count=1 -timeout 0 -v -run '^TestRandomWorlds$$' ./scenario
 
 fuzz: ## each fuzz target for FUZZTIME=30s
 	@$(GO) test -list '^Fuzz' ./... | awk '/^Fuzz/ { names[++n] = $$1 } /^ok/ { for (i = 1; i <= n; i++) print $$2, names[i]; n = 0 }' \

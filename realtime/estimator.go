@@ -1,7 +1,6 @@
 package realtime
 
 import (
-	"math"
 	"time"
 )
 
@@ -14,29 +13,40 @@ const (
 	// deadMin leaves a link on a short path time for a stall of the server (collection, fsync). With probes 0.5 s
 	// apart and one round trip on the standby it still ends in less than 1.5 s at an RTT of 100 ms.
 	deadMin = 750 * time.Millisecond
-	deadMax = 10 * time.Second
+	// deadMax lets five losses in a row pass at an RTT of 300 ms.
+	deadMax = 17 * time.Second
 	// unknownPath is taken for SRTT before the first measure.
 	unknownPath = 500 * time.Millisecond
 
 	// rtoMin is what Linux adds to the round trip for its retransmission timeout; others add more.
 	rtoMin = 200 * time.Millisecond
-	// lateExtra over the path's usual time makes an answer late: less than any retransmission, more than jitter.
-	lateExtra = 150 * time.Millisecond
 
 	// window is the number of probes after which an old one counts for 1/e. Some hundred are needed to tell 5% from 2%.
 	window = 300
-	// fewSamples guards the first estimates of the late share against a single early hiccup.
-	fewSamples = 40
-	// warmUp is the number of answers after which a path without a late one counts as clean.
-	warmUp = 30
-	// warmInterval is the probe interval until then, in profiles that probe at all eagerly.
-	warmInterval = 100 * time.Millisecond
+	// fewSamples guards the first estimates of the loss rate against a single early hiccup.
+	fewSamples = 20
 	// segmentsPerHour is what an hour of probes sends, both ways, at 0.5 s each.
 	segmentsPerHour = 2 * 7200
-	// falseDead is the number of false verdicts an hour that the deadline aims to stay below.
-	falseDead = 0.05
-	// promise is the time from fault to caught up that a clean path gets even before it is known to be clean.
-	promise = 2 * time.Second
+	// falseDead is the number of false verdicts an hour that the deadline aims to stay below. At 5% loss that takes
+	// patience for five losses in a row.
+	falseDead = 3e-4
+	maxChain  = 5
+
+	// warmUp is the number of answers after which a path without a late one counts as clean: one that loses 5% of
+	// segments gets that far once in 170 times, and then has its first chain of two once in 20.
+	warmUp = 50
+	// newChain is the number of losses in a row that a path gets the benefit of until then. Patience for one less
+	// costs a path that loses 5% its connection once in 400 times, before anything tells it from a dead one.
+	newChain = 3
+	// warmInterval is the probe interval while it is open whether the path loses segments, in profiles that probe at
+	// all eagerly, and warmAhead the number of probes that may be on their way at a time.
+	warmInterval = 100 * time.Millisecond
+	warmAhead    = 4
+	// cleanRun answers without a late one end all talk of loss: at 5% one run in ten million gets that far, at 1% one
+	// in 25. From cleanHint on it is worth being quick about it.
+	cleanRun  = 160
+	cleanHint = 20
+
 	// baseSamples is the length of one half of the low-pass minimum's window.
 	baseSamples = 16
 	// newLevel late answers in a row aren't loss: the path has become longer.
@@ -50,6 +60,8 @@ type estimator struct {
 	srtt, rttvar time.Duration
 	samples      int     // answers since the path was new
 	weight, late float64 // decaying counts of answers and of late ones
+	clean        int     // answers in a row that were not late
+	pardoned     bool    // the one late answer counted follows a clean run: a hiccup, unless there is another
 	inRow        int     // late answers in a row
 	rowMin       time.Duration
 	base, half   time.Duration // minimum of the finished and of the running half window
@@ -63,21 +75,34 @@ func (e *estimator) observe(rtt time.Duration) bool {
 	e.samples++
 	e.weight = e.weight*(1-1.0/window) + 1
 	e.late *= 1 - 1.0/window
-	if base := e.usual(); base > 0 && rtt > base+max(lateExtra, base/2) {
-		e.late++
-		e.inRow++
-		if e.inRow == 1 || rtt < e.rowMin {
-			e.rowMin = rtt
-		}
-		if e.inRow >= newLevel {
-			e.relevel()
-		}
+	if base := e.usual(); base > 0 && rtt > base+lateBy(base) {
+		e.countLate(rtt)
 		return true
 	}
 	e.inRow = 0
+	if e.clean++; e.clean >= cleanRun {
+		e.late = 0
+	}
 	e.lowPass(rtt)
 	e.smooth(rtt)
 	return false
+}
+
+// lateBy is what a retransmission adds to the usual time: a timeout is the round-trip time and rtoMin. A tenth less is
+// asked for, since the usual time isn't exact. What comes sooner was delayed by something that doesn't double.
+func lateBy(base time.Duration) time.Duration { return (base + rtoMin) * 9 / 10 }
+
+func (e *estimator) countLate(rtt time.Duration) {
+	e.pardoned = e.clean >= cleanRun
+	e.clean = 0
+	e.late++
+	e.inRow++
+	if e.inRow == 1 || rtt < e.rowMin {
+		e.rowMin = rtt
+	}
+	if e.inRow >= newLevel {
+		e.relevel()
+	}
 }
 
 // provisional takes a handshake for a measure until there is a better one: it may hold more than one round trip.
@@ -132,7 +157,7 @@ func (e *estimator) smooth(rtt time.Duration) {
 // age makes what is known count for less: the network may have changed.
 func (e *estimator) age() {
 	e.rttvar = max(e.rttvar, e.srtt/2)
-	e.weight, e.late, e.samples, e.inRow = 0, 0, 0, 0
+	e.weight, e.late, e.samples, e.inRow, e.clean, e.pardoned = 0, 0, 0, 0, 0, false
 	e.base, e.half, e.inHalf = 0, 0, 0
 }
 
@@ -144,13 +169,32 @@ func (e *estimator) lateShare() float64 {
 	return e.late / e.weight
 }
 
-// loss is an upper estimate of the loss rate of a segment: an answer is late if one of two segments was lost. Two
-// standard deviations are added, since too small a number costs connections and too large a one some patience.
+// loss is the loss rate of a segment: an answer is late if one of two segments was lost.
 func (e *estimator) loss() float64 {
-	if e.late < 0.2 {
+	if e.pardoned || e.clean >= cleanRun {
 		return 0
 	}
-	return (e.late + 2*math.Sqrt(e.late)) / (2 * max(e.weight, fewSamples))
+	return e.late / (2 * max(e.weight, fewSamples))
+}
+
+// chains is the number of losses in a row that the path is likely to bring within hours. The longer the run of answers
+// without a loss, the smaller it gets: most lossy stretches end.
+func (e *estimator) chains() int {
+	p := e.loss()
+	if p == 0 {
+		return 1
+	}
+	k := 1
+	for expected := p * p * segmentsPerHour; expected > falseDead && k < maxChain; k++ {
+		expected *= p
+	}
+	left := cleanRun - e.clean
+	return 1 + ((k-1)*left+cleanRun-1)/cleanRun
+}
+
+// unsettled says whether it is open, and worth knowing soon, whether the path loses segments.
+func (e *estimator) unsettled() bool {
+	return e.samples < warmUp || e.loss() > 0 && e.clean >= cleanHint
 }
 
 // chain is the delay of a segment that was lost k times in a row: each timeout is twice the one before.
@@ -164,35 +208,33 @@ func (e *estimator) suspectAfter() time.Duration {
 		return 2 * unknownPath
 	}
 	d := min(max(e.srtt+4*e.rttvar+slack, suspectMin), suspectMax)
-	switch p := e.loss(); {
-	case p > 0.02:
+	switch k := e.chains(); {
+	case k > 3:
 		d = max(d, e.chain(2))
-	case p > 0:
+	case k > 1:
 		d = max(d, e.chain(1))
 	}
 	return min(d, suspectMax)
 }
 
 // deadAfter is the age of an unanswered probe at which the link is given up. On a clean path that is about twice
-// suspectAfter. On a lossy one it lies above the longest chain of losses that an hour of probes is likely to meet.
+// suspectAfter, and one loss. On a lossy one it lies above the longest chain of losses that is to be expected, and so it
+// does on a new one: until there have been answers, nothing but time tells a chain of losses from a dead link. Before
+// the first answer after a change of networks the link is more likely dead than unlucky.
 func (e *estimator) deadAfter() time.Duration {
 	if e.srtt == 0 {
 		return 4 * unknownPath
 	}
 	d := max(2*min(max(e.srtt+4*e.rttvar+slack, suspectMin), suspectMax), deadMin)
-	p := e.loss()
-	if p == 0 {
-		if e.samples < warmUp {
-			d = max(d, min(e.chain(2), promise-max(e.srtt, warmInterval)-e.srtt-2*slack))
-		}
-		return min(d, deadMax)
+	k := e.chains()
+	if e.samples > 0 && e.samples < warmUp {
+		k = max(k, newChain)
 	}
-	k := 1
-	for expected := p * p * segmentsPerHour; expected > falseDead && k < 8; k++ {
-		expected *= p
+	d = max(d, e.chain(k))
+	if k > newChain {
+		d += rtoMin // two chains, one each way, may add up; the second is nearly always short
 	}
-	// Two chains, one each way, may add up; the second is nearly always short.
-	return min(max(d, e.chain(k)+rtoMin), deadMax)
+	return min(d, deadMax)
 }
 
 // attemptTimeout bounds each step of an attempt.

@@ -24,7 +24,7 @@ const (
 	ClassLocal, ClassServer, ClassDirected  = classLocal, classServer, classDirected
 	ClassToken, ClassRenew                  = classToken, classRenew
 	ClassLong, ClassTerminal                = classLong, classTerminal
-	WarmUp                                  = warmUp
+	WarmUp, CleanRun                        = warmUp, cleanRun
 	InConnect, InDisconnect, InUp           = inConnect, inDisconnect, inUp
 	InLost, InAttemptFailed, InTerminal     = inLost, inAttemptFailed, inTerminal
 	InRetryDue, InSuspendDue                = inRetryDue, inSuspendDue
@@ -57,7 +57,9 @@ func (e *estimator) Provisional(d time.Duration)   { e.provisional(d) }
 func (l *liveness) Begin(t time.Time)                        { l.begin(t) }
 func (l *liveness) Sent(t time.Time, n int, received uint64) { l.sent(t, n, received) }
 func (l *liveness) Proof(sentAt time.Time, received uint64)  { l.proof(sentAt, received) }
-func (l *liveness) ProbeAt(interval time.Duration) time.Time { return l.probeAt(interval) }
+func (l *liveness) ProbeAt(interval time.Duration, ahead int) time.Time {
+	return l.probeAt(interval, ahead)
+}
 func (l *liveness) Judge(now time.Time, suspected bool, e *Estimator, received uint64, heard time.Time) int {
 	return int(l.judge(now, suspected, e, 0, received, heard))
 }

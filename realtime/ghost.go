@@ -35,9 +35,11 @@ func (o *owner) ghostSpoke(gen uint64, at time.Time, err error) bool {
 		return false
 	}
 	// Only an answer counts. A close frame, say because the server replaced the old connection by the new one, may
-	// come over a link whose other direction is dead indeed.
-	if err == nil && o.est.observe(at.Sub(g.asked)) {
-		o.count(func(s *Stats) { s.LateProbes++; s.FalseDead++ })
+	// come over a link whose other direction is dead indeed. And only if others got through at once: an end of an
+	// outage, after which TCP delivers what it kept, tells nothing of losses.
+	through := !o.outage && (o.link != nil || o.waiting != nil)
+	if err == nil && through && o.measure(g.asked, at) {
+		o.count(func(s *Stats) { s.FalseDead++ })
 	}
 	o.dropGhost()
 	return true

@@ -21,7 +21,7 @@ func (o *owner) liveDeadline() time.Time {
 	if l == nil || !l.up {
 		return time.Time{}
 	}
-	at := o.live.probeAt(o.probeInterval())
+	at := o.live.probeAt(o.probePace())
 	s, d := o.live.deadlines(&o.est, o.widen(), l.tr.raw.in.Load(), l.tr.raw.heard())
 	if o.suspected {
 		s = d
@@ -32,12 +32,12 @@ func (o *owner) liveDeadline() time.Time {
 	return at
 }
 
-// probeInterval is shorter while the path is new: whether it loses segments is worth knowing soon.
-func (o *owner) probeInterval() time.Duration {
-	if o.est.samples < warmUp && o.effort.ProbeInterval <= time.Second {
-		return min(warmInterval, o.effort.ProbeInterval)
+// probePace is quicker, with several probes on their way, while it is open whether the path loses segments.
+func (o *owner) probePace() (interval time.Duration, ahead int) {
+	if o.est.unsettled() && o.effort.ProbeInterval <= time.Second && !o.suspected {
+		return min(warmInterval, o.effort.ProbeInterval), warmAhead
 	}
-	return o.effort.ProbeInterval
+	return o.effort.ProbeInterval, 1
 }
 
 // judge looks at the link's deadlines.
@@ -56,7 +56,7 @@ func (o *owner) judge(now time.Time) {
 		}
 	case alive:
 	}
-	if !now.Before(o.live.probeAt(o.probeInterval())) {
+	if !now.Before(o.live.probeAt(o.probePace())) {
 		o.probe(now)
 	}
 }
@@ -107,12 +107,24 @@ func (o *owner) applyPong(e event) {
 		return
 	}
 	rtt := e.at.Sub(e.sentAt)
-	if o.est.observe(rtt) {
-		o.count(func(s *Stats) { s.LateProbes++ })
-	}
+	o.measure(e.sentAt, e.at)
 	o.proof(e.sentAt, e.at)
 	o.roundTrip(rtt, nil)
 	o.snapshot()
+}
+
+// measure takes an answer for a measure of the path, unless what delayed it is known to be something else: an earlier
+// loss that held everything up behind it, or this process, which didn't run. It says whether it was late.
+func (o *owner) measure(sentAt, at time.Time) bool {
+	if !sentAt.After(o.heldUntil) || !sentAt.After(o.stalled) {
+		return false
+	}
+	if !o.est.observe(at.Sub(sentAt)) {
+		return false
+	}
+	o.heldUntil = at
+	o.count(func(s *Stats) { s.LateProbes++ })
+	return true
 }
 
 func (o *owner) roundTrip(rtt time.Duration, err error) {
@@ -129,6 +141,7 @@ func (o *owner) linkDead(now time.Time) {
 		o.roundTrip(now.Sub(o.live.unproven[0].at), ErrLinkDead)
 	}
 	o.flaps = append(o.flaps, now)
+	o.lastStandby, o.outage = time.Time{}, false // suspicion was right: be as ready for the next time
 	o.lost(cause{class: classLocal, reason: ReasonLinkDead, err: ErrLinkDead})
 }
 

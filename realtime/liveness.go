@@ -128,13 +128,17 @@ func (l *liveness) forgive(now time.Time) {
 	}
 }
 
-// probeAt is when the next control ping is due.
-func (l *liveness) probeAt(interval time.Duration) time.Time {
-	if len(l.unproven) > 0 {
-		return l.pinged.Add(max(interval, pingEvery))
+// probeAt is when the next control ping is due. ahead is the number of answers that may be outstanding before pings
+// become rare.
+func (l *liveness) probeAt(interval time.Duration, ahead int) time.Time {
+	rare := l.pinged.Add(max(interval, pingEvery))
+	switch n := len(l.unproven); {
+	case n >= ahead:
+		return rare
+	case n > 0:
+		return l.pinged.Add(interval)
 	}
-	at := later(l.proven, l.pinged).Add(interval)
-	return earlier(at, l.pinged.Add(max(interval, pingEvery)))
+	return earlier(later(l.proven, l.pinged).Add(interval), rare)
 }
 
 // pingBehind says whether a command should be followed by a ping: then a slow answer of the server is no sign of a

@@ -83,12 +83,12 @@ func TestProbesKeepTheirPace(t *testing.T) {
 	t0 := time.Now()
 	var l realtime.Liveness
 	l.Begin(t0)
-	if got := l.ProbeAt(500 * ms).Sub(t0); got != 500*ms {
+	if got := l.ProbeAt(500*ms, 1).Sub(t0); got != 500*ms {
 		t.Errorf("first probe after %v", got)
 	}
 	l.Sent(t0.Add(400*ms), 0, 0)
 	l.Proof(t0.Add(400*ms), 0)
-	if got := l.ProbeAt(500 * ms).Sub(t0); got != 900*ms {
+	if got := l.ProbeAt(500*ms, 1).Sub(t0); got != 900*ms {
 		t.Errorf("probe %v after the start, want 500 ms after what was proven", got)
 	}
 }

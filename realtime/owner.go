@@ -49,6 +49,10 @@ type owner struct {
 	lastStandby time.Time
 	lastRedial  time.Time
 	flaps       []time.Time // verdicts of the last minute
+	outage      bool        // since the last verdict a dial didn't get through at once
+	heldUntil   time.Time   // what was sent before was held up by a segment that was lost
+	due         time.Time   // the deadline slept for
+	stalled     time.Time   // when a deadline was last noticed late: what was under way was held up in here
 
 	attempts   []*attempt
 	roundStart time.Time
@@ -86,15 +90,21 @@ func (o *owner) run() {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	defer o.shutdown()
+	var first []event
 	for {
 		timer.Reset(o.sleep(time.Now()))
+		first = first[:0]
 		select {
 		case <-o.c.ctx.Done():
 			return
 		case <-o.c.box.wake:
 		case e := <-o.c.events:
-			o.handle(e)
+			first = append(first, e)
 		case <-timer.C:
+		}
+		o.noticeStall(time.Now())
+		for _, e := range first {
+			o.handle(e)
 		}
 		o.drain()
 		now := time.Now()
@@ -159,16 +169,25 @@ func (o *owner) handle(e event) {
 // sleep is the time until the earliest deadline.
 func (o *owner) sleep(now time.Time) time.Duration {
 	o.timers[tLive] = o.liveDeadline()
-	var first time.Time
+	o.due = time.Time{}
 	for _, t := range o.timers {
-		if !t.IsZero() && (first.IsZero() || t.Before(first)) {
-			first = t
+		if !t.IsZero() {
+			o.due = soonest(o.due, t)
 		}
 	}
-	if first.IsZero() {
+	if o.due.IsZero() {
 		return time.Hour
 	}
-	return max(0, first.Sub(now))
+	o.due = later(o.due, now) // what has just become due isn't late
+	return o.due.Sub(now)
+}
+
+// noticeStall remembers that this process didn't run when it should have: answers that came late by it say nothing of
+// the path.
+func (o *owner) noticeStall(now time.Time) {
+	if !o.due.IsZero() && now.Sub(o.due) > lateTimer {
+		o.stalled = now
+	}
 }
 
 // fire acts on the deadlines that have passed.
@@ -198,6 +217,9 @@ func (o *owner) fire(now time.Time) {
 			o.commandsTimedOut(now)
 		case tSpare:
 			o.dropSpare()
+			if o.suspected { // patience is longer than the server's with a connection that doesn't begin
+				o.startAttempt(true)
+			}
 		case tHold:
 			o.holdTimedOut()
 		case tGhost:

@@ -107,6 +107,7 @@ func (o *owner) overlap(now time.Time) {
 			o.attempts[1].cancel()
 			o.attempts = append(o.attempts[:1], o.attempts[2:]...)
 		}
+		o.outage = true
 		o.startAttempt(false)
 	}
 	o.armOverlap(now)
@@ -176,6 +177,7 @@ func (o *owner) attemptBroke(err error) {
 	if o.link != nil || o.waiting != nil || o.state == Connected || o.state == Disconnected || o.state == Failed {
 		return
 	}
+	o.outage = true
 	c := dialCause(err)
 	if c.class != classLocal || len(o.attempts) == 0 {
 		o.cancelAttempts() // an answer speaks for the others too: with them, what it asks for would be forgotten

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -66,7 +67,7 @@ func (w *World) AddClient(ctx context.Context, name string) (*Client, error) {
 		return nil, fmt.Errorf("attach %s: %w", name, err)
 	}
 	chat, err := chatsdk.Open(ctx, chatsdk.Options{
-		Server: r.url, Store: chatsdk.InMemory(), From: inbox.Start, DialContext: r.dial, Rand: w.fork(), Logger: w.log,
+		Server: r.url, Store: chatsdk.InMemory(), From: inbox.Start, DialContext: r.dial, Rand: w.fork(), Logger: w.log.With(slog.String("who", name)),
 	})
 	if err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"time"
 
@@ -17,6 +18,7 @@ type RandomOptions struct {
 	Clients int           // defaults to 10
 	Lasts   time.Duration // defaults to 10m
 	Every   time.Duration // pause between two messages of a client; defaults to 1s
+	Logger  *slog.Logger  // nil means nothing is logged
 }
 
 // healWithin is how soon after the end of the last outage every client has to be caught up.
@@ -50,7 +52,7 @@ func RunRandom(ctx context.Context, o RandomOptions) (r RandomReport, err error)
 	}
 	r = RandomReport{Seed: o.Seed, Faults: map[string]int{}}
 	plan := newPlan(o)
-	w, err := NewVirtualWorld(ctx, WorldOptions{Seed: o.Seed, Link: plan.link()})
+	w, err := NewVirtualWorld(ctx, WorldOptions{Seed: o.Seed, Link: plan.link(), Logger: o.Logger})
 	if err != nil {
 		return r, err
 	}
@@ -66,6 +68,7 @@ func RunRandom(ctx context.Context, o RandomOptions) (r RandomReport, err error)
 	for _, f := range plan.faults(w) {
 		pause(ctx, f.wait)
 		r.Faults[f.name]++
+		w.log.InfoContext(ctx, "scenario: fault", slog.String("name", f.name), slog.String("who", f.who))
 		w.History.FaultBegan(f.name)
 		if err := f.do(ctx); err != nil {
 			return r, fmt.Errorf("fault %s: %w", f.name, err)
@@ -76,6 +79,7 @@ func RunRandom(ctx context.Context, o RandomOptions) (r RandomReport, err error)
 		c.Link.Heal()
 	}
 	healed := time.Now()
+	w.log.InfoContext(ctx, "scenario: healed")
 	if err := work.stop(); err != nil {
 		r.Problems = append(r.Problems, err.Error())
 	}
@@ -100,6 +104,7 @@ type plan struct {
 type step struct {
 	wait time.Duration
 	name string
+	who  string // whose link it is on, "" for the server's
 	do   func(ctx context.Context) error
 }
 
@@ -175,7 +180,7 @@ func (p *plan) faults(w *World) []step {
 		f, c := linkFaults[k], clients[p.rng.IntN(len(clients))]
 		lasts := time.Duration(p.rng.IntN(40_000)) * time.Millisecond
 		own := rand.New(rand.NewPCG(p.rng.Uint64(), p.rng.Uint64()))
-		out = append(out, step{wait: wait, name: f.name, do: func(context.Context) error {
+		out = append(out, step{wait: wait, name: f.name, who: c.Name, do: func(context.Context) error {
 			f.begin(c.Link, own)
 			if f.outage {
 				time.AfterFunc(lasts, func() {

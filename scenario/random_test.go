@@ -2,6 +2,7 @@ package scenario_test
 
 import (
 	"fmt"
+	"log/slog"
 	"os"
 	"strconv"
 	"testing"
@@ -10,19 +11,28 @@ import (
 	"github.com/chatsdk/chatsdk/scenario"
 )
 
-// TestRandomWorlds runs worlds of 10 clients for 10 virtual minutes. SOAK_SEEDS=N runs seeds 1 to N, SEED=S only S.
+// TestRandomWorlds runs worlds of 10 clients for 10 virtual minutes. SOAK_SEEDS=N runs seeds 1 to N, with SOAK_FROM=M
+// from M on; SEED=S runs only S, and logs every fault and every change of a connection.
 func TestRandomWorlds(t *testing.T) {
 	first, last := uint64(1), uint64(4)
 	if n, err := strconv.ParseUint(os.Getenv("SOAK_SEEDS"), 10, 64); err == nil {
 		last = n
 	}
+	if n, err := strconv.ParseUint(os.Getenv("SOAK_FROM"), 10, 64); err == nil {
+		first = n
+	}
+	replay := false
 	if s, err := strconv.ParseUint(os.Getenv("SEED"), 10, 64); err == nil {
-		first, last = s, s
+		first, last, replay = s, s, true
 	}
 	for seed := first; seed <= last; seed++ {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			bubble.Run(t, func(t *testing.T) {
-				r, err := scenario.RunRandom(t.Context(), scenario.RandomOptions{Seed: seed})
+				o := scenario.RandomOptions{Seed: seed}
+				if replay {
+					o.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
+				}
+				r, err := scenario.RunRandom(t.Context(), o)
 				t.Logf("seed %d: faults %v, healed in %v, %v", seed, r.Faults, r.HealedIn, r.Verdict)
 				for _, p := range r.Problems {
 					t.Errorf("seed %d: %s", seed, p)

@@ -22,14 +22,6 @@ const Channel = "general"
 // cheapArgon keeps password hashing out of the figures: 20 clients signing in would take a second otherwise.
 var cheapArgon = server.Argon{MemoryKiB: 64, Time: 1, Threads: 1}
 
-// The server's own pings are rare in a world. Centrifuge holds a mutex while it waits for a dead peer's close frame; a
-// second reason to close the same connection meanwhile (its device is back) would wait for that mutex, and virtual time
-// stands still while anybody waits for a mutex. The client's probes are what a world is about.
-const (
-	pingInterval = 120 * time.Second
-	pongTimeout  = 100 * time.Second
-)
-
 // password is every user's: a world ends with its run and never listens beyond loopback.
 const password = "correct horse battery staple"
 
@@ -105,7 +97,6 @@ func (w *World) fork() *rand.Rand {
 func (w *World) StartServer(ctx context.Context) error {
 	srv, err := server.New(server.Config{
 		Store: w.store, Key: w.key, Limits: w.opts.Limits, Logger: w.log, Argon: cheapArgon, Rand: w.fork(),
-		PingInterval: pingInterval, PongTimeout: pongTimeout,
 	})
 	if err != nil {
 		return fmt.Errorf("make server: %w", err)
