@@ -105,7 +105,7 @@ func (s *Source) prepare(ctx context.Context, f *flight) (rec record, repeated b
 		return record{}, false, "", ErrChanged
 	}
 	now := s.nanos()
-	if s.rec.Gen != f.gen && (now < l.due || f.refused && now < l.over) {
+	if planted != bugRefreshPerCaller && s.rec.Gen != f.gen && (now < l.due || f.refused && now < l.over) {
 		s.mu.Unlock()
 		return record{}, false, l.access, nil
 	}

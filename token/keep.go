@@ -63,6 +63,12 @@ func (s *Source) load(ctx context.Context) (record, uint64, error) {
 	if err != nil {
 		return record{}, version, err
 	}
+	s.mu.Lock()
+	rec, known := s.rec, version != 0 && version == s.version && !s.unsaved
+	s.mu.Unlock()
+	if known {
+		return rec, version, nil
+	}
 	kept, err := decode(data)
 	if errors.Is(err, errNewer) {
 		return record{}, version, err
