@@ -62,7 +62,9 @@ func checkRenew() error {
 		src := &tokens{}
 		attempts := 0
 		c, err := client(func(req *http.Request) (*http.Response, error) {
-			attempts++
+			if attempts++; attempts > 100 {
+				return answer(req, 418, ""), nil // enough is known
+			}
 			if readBody(req) != "hi" {
 				return answer(req, 400, ""), nil
 			}

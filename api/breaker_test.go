@@ -99,8 +99,15 @@ func (m *model) record(now time.Time, p permitted, r api.Result) (sure bool) {
 		return true
 	}
 	// The breaker's window ends somewhere in its last slot.
+	least := m.o.Window - m.o.Window/10
+	cuts := []time.Duration{least, m.o.Window}
+	for _, s := range m.samples {
+		if age := now.Sub(s.at); age > least && age < m.o.Window {
+			cuts = append(cuts, age)
+		}
+	}
 	open, all := false, true
-	for cut := m.o.Window - m.o.Window/10; cut <= m.o.Window; cut += time.Millisecond {
+	for _, cut := range cuts {
 		if m.tooMany(now, cut) {
 			open = true
 		} else {
