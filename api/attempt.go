@@ -1,0 +1,248 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// phase is what an attempt is busy with.
+type phase int
+
+const (
+	phaseSend phase = iota // until the answer's header
+	phaseRead              // its body
+	phaseDone
+)
+
+// attempt is one sending of a request, and then the body of its answer.
+type attempt struct {
+	c      *Client
+	trace  trace
+	hooks  httptrace.ClientTrace
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	body   io.ReadCloser // of the answer
+	// deadline is the call's, zero for none. It ends the sending, and for Do the reading too.
+	deadline time.Time
+	bounded  bool
+	limit    time.Duration // of silence while sending
+	patience time.Duration // of silence while reading
+	bodyErr  atomic.Pointer[error]
+	// next and prev make the Client's ring of attempts under way; guarded by Client.mu.
+	next, prev *attempt
+
+	mu    sync.Mutex // guards what follows; never held over a wait
+	phase phase
+	timer *time.Timer
+}
+
+// errDeadline is the cause of an attempt that the call's deadline ended.
+var errDeadline = errors.New("api: the call's deadline")
+
+// start makes an attempt that limit bounds and registers it, so that Close finds it.
+func (c *Client) start(ctx context.Context, now, deadline time.Time, limit time.Duration) *attempt {
+	a := &attempt{c: c, deadline: deadline, limit: limit}
+	a.trace.start = now
+	a.trace.hooks(&a.hooks, c.proof, c.opts.OnAttempt != nil)
+	a.ctx, a.cancel = context.WithCancelCause(httptrace.WithClientTrace(ctx, &a.hooks))
+	a.timer = time.AfterFunc(a.within(now, limit, true), a.expire)
+	c.mu.Lock()
+	closed := c.closed
+	a.next, a.prev = &c.attempts, c.attempts.prev
+	a.prev.next, a.next.prev = a, a
+	c.mu.Unlock()
+	if closed {
+		a.cancel(ErrClosed)
+	}
+	return a
+}
+
+// within cuts d at the call's deadline, where that counts.
+func (a *attempt) within(now time.Time, d time.Duration, bounded bool) time.Duration {
+	if bounded && !a.deadline.IsZero() {
+		d = min(d, a.deadline.Sub(now))
+	}
+	return d
+}
+
+// expire is the timer's.
+func (a *attempt) expire() {
+	cause := ErrTimeout
+	if !a.deadline.IsZero() && !time.Now().Before(a.deadline) {
+		cause = errDeadline
+	}
+	a.cancel(cause)
+}
+
+// alive starts the patience of a phase anew, unless the attempt is past it.
+func (a *attempt) alive(p phase) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.phase != p {
+		return
+	}
+	d, bounded := a.limit, true
+	if p == phaseRead {
+		d, bounded = a.patience, a.bounded
+	}
+	a.timer.Reset(a.within(time.Now(), d, bounded))
+}
+
+// enter begins a phase, in which nothing is awaited yet.
+func (a *attempt) enter(p phase) (was phase) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	was = a.phase
+	if was != phaseDone {
+		a.phase = p
+	}
+	a.timer.Stop()
+	return was
+}
+
+// finish ends the attempt and lets go of everything. It is safe to call more than once.
+func (a *attempt) finish() {
+	if a.enter(phaseDone) == phaseDone {
+		return
+	}
+	a.c.mu.Lock()
+	a.prev.next, a.next.prev = a.next, a.prev
+	a.c.mu.Unlock()
+	a.cancel(nil)
+}
+
+// send gives the request to the transport. The answer's body is the attempt itself, which ends with it.
+func (a *attempt) send(req *http.Request) (res *http.Response, err error) {
+	defer func() {
+		if err != nil || res == nil { // or a panic passes through
+			a.finish()
+		}
+	}()
+	res, err = a.c.rt.RoundTrip(req)
+	if err != nil {
+		if cause := context.Cause(a.ctx); cause != nil && a.ctx.Err() != nil {
+			err = cause // in place of "context canceled"
+		}
+		if res != nil && res.Body != nil { // against the contract, but it happens
+			_ = res.Body.Close()
+		}
+		return nil, err
+	}
+	if res == nil {
+		return nil, errors.New("transport returned neither response nor error")
+	}
+	switch {
+	case res.Body == nil, res.Body == http.NoBody:
+		res.Body = http.NoBody
+		a.finish()
+	case res.StatusCode == http.StatusSwitchingProtocols:
+		a.enter(phaseRead) // the connection is the caller's, and a writer too; Close still ends it
+		res.Body = switched(a, res.Body)
+	default:
+		a.enter(phaseRead)
+		a.body = res.Body
+		res.Body = a
+	}
+	return res, nil
+}
+
+// Read reads the answer's body. It has no limit but that of its silence.
+func (a *attempt) Read(p []byte) (int, error) {
+	a.alive(phaseRead)
+	n, err := a.body.Read(p)
+	if err == nil {
+		a.enter(phaseRead)
+		return n, nil
+	}
+	if cause := context.Cause(a.ctx); err != io.EOF && cause != nil && a.ctx.Err() != nil && !errors.Is(cause, context.Canceled) {
+		err = cause
+	}
+	a.finish()
+	return n, err
+}
+
+// Close ends the answer's body, and with it the attempt.
+func (a *attempt) Close() error {
+	err := a.body.Close()
+	a.finish()
+	return err
+}
+
+// upgraded is the body of an answer that switched protocols: a connection.
+type upgraded struct {
+	io.ReadWriteCloser
+	a *attempt
+}
+
+func (u upgraded) Close() error {
+	err := u.ReadWriteCloser.Close()
+	u.a.finish()
+	return err
+}
+
+func switched(a *attempt, body io.ReadCloser) io.ReadCloser {
+	if rwc, ok := body.(io.ReadWriteCloser); ok {
+		return upgraded{rwc, a}
+	}
+	a.body = body
+	return a
+}
+
+// Names of fields that requests get.
+const (
+	fieldAuthorization = "Authorization"
+	fieldAPIKey        = "X-Api-Key"
+	fieldKey           = "Idempotency-Key"
+	fieldRetry         = "X-Retry-Attempt"
+)
+
+// request makes an attempt's request: a copy, since the caller's must stay as it is. The header is copied only if
+// something is added.
+func (cl *call) request(a *attempt, token string) (*http.Request, error) {
+	req := cl.req.WithContext(a.ctx)
+	auth := token != ""
+	if auth || cl.key != "" || cl.n > 1 || cl.ours && cl.c.apiKey != nil {
+		req.Header = cl.req.Header.Clone()
+		if req.Header == nil {
+			req.Header = http.Header{}
+		}
+		if auth {
+			req.Header[fieldAuthorization] = cl.c.bearerOf(token)
+		}
+		if cl.ours && cl.c.apiKey != nil && req.Header[fieldAPIKey] == nil {
+			req.Header[fieldAPIKey] = cl.c.apiKey
+		}
+		if cl.key != "" {
+			req.Header[fieldKey] = []string{cl.key}
+		}
+		if cl.n > 1 {
+			req.Header[fieldRetry] = []string{strconv.Itoa(cl.n - 1)}
+		}
+	}
+	if cl.body == nil {
+		if cl.hidden() {
+			req.Body, req.GetBody = io.NopCloser(http.NoBody), nil
+		}
+		return req, nil
+	}
+	body, err := cl.body.next(a.ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	req.Body = body
+	req.GetBody = nil // net/http would send it again by itself: see hidden
+	return req, nil
+}
+
+// hidden says that net/http would send the request again by itself after a dead connection though it isn't safe: it
+// trusts in any Idempotency-Key. What has no body, or one with GetBody, is in danger.
+func (cl *call) hidden() bool {
+	return !cl.idempotent && (cl.key != "" || cl.req.Header[fieldKey] != nil || cl.req.Header["X-Idempotency-Key"] != nil)
+}

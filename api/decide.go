@@ -1,0 +1,200 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+)
+
+// decide says after an attempt without success how long to wait for the next, or why there is none. In that order: can
+// trying again help, is it safe, can the body be had again, is there an attempt, a token of the budget and time left.
+func (cl *call) decide(v verdict, res *http.Response, err error) (wait time.Duration, stop *Error) {
+	if v.fault == FaultAuth {
+		return 0, cl.renew(v, res)
+	}
+	if err == nil || v.sent != SentNothing {
+		cl.counted++
+	}
+	h, now := cl.h, time.Now()
+	switch {
+	case err != nil && v.fault == FaultCaller && cl.c.endedBy(cl.ctx) != nil:
+		return 0, cl.ended(cl.c.endedBy(cl.ctx))
+	case !v.again:
+		return 0, cl.fail(v.kind, v.fault, err)
+	case v.sent == SentMaybe && !cl.idempotent && planted != bugRetrySent:
+		return 0, cl.fail(orKind(v.kind, ErrUnsafe), v.fault, err)
+	case !cl.body.replayable():
+		return 0, cl.fail(orKind(v.kind, ErrNotReplayable), v.fault, err)
+	case cl.counted >= cl.set.MaxAttempts:
+		return 0, cl.fail(orKind(v.kind, ErrAttempts), v.fault, err)
+	}
+	wait = cl.backoff(v)
+	h.mu.Lock()
+	held, expect := h.gate.until, h.path.rtt.mean
+	paid := h.budget.take(now, v.cost)
+	h.mu.Unlock()
+	switch {
+	case !paid:
+		return 0, cl.fail(orKind(v.kind, ErrBudget), v.fault, err)
+	case held.Sub(now) > cl.c.opts.MaxRetryAfter, cl.late(held), cl.set.FailFast && held.After(now), wait > cl.c.opts.MaxRetryAfter:
+		cl.retryAt = later(held, now.Add(wait))
+		return 0, cl.fail(ErrRateLimited, v.fault, err)
+	case cl.late(now.Add(wait + expect)):
+		cl.retryAt = now.Add(wait)
+		return 0, cl.fail(ErrDeadline, v.fault, err)
+	}
+	if n := len(cl.history); n > 0 {
+		cl.history[n-1].Wait = wait
+	}
+	cl.c.opts.Logger.Debug("trying again", "method", cl.req.Method, "path", cl.req.URL.Path, "attempt", cl.n,
+		"fault", v.fault.String(), "sent", v.sent.String(), "wait", wait)
+	cl.giveUp(res)
+	return wait, nil
+}
+
+// orKind keeps a captive portal from being told as something less exact.
+func orKind(kind, other error) error {
+	if kind == ErrCaptive {
+		return kind
+	}
+	return other
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// late says that t is beyond the call's deadline.
+func (cl *call) late(t time.Time) bool { return !cl.deadline.IsZero() && t.After(cl.deadline) }
+
+// slowFirst is where waits begin when a server has too much to do or somebody else answers: soon again wouldn't help.
+const slowFirst = time.Second
+
+// backoff is the wait before the next attempt. What all calls to the host have to wait is the gate's.
+func (cl *call) backoff(v verdict) time.Duration {
+	o := &cl.c.opts
+	if v.fresh && !cl.freshed {
+		cl.freshed = true
+		if v.result == resultNone {
+			cl.c.CloseIdleConnections()
+		}
+		return 0
+	}
+	cl.fails++
+	if v.all && (v.told || v.result == resultOK) {
+		return 0
+	}
+	first, limit := o.RetryMin, o.RetryMax
+	if v.slow || v.fault == FaultOverload {
+		first = max(first, slowFirst)
+		limit = max(limit, first)
+	}
+	wait := cl.c.rng.full(first, limit, cl.fails)
+	if v.told {
+		wait = max(wait, v.wait+cl.c.rng.upTo(v.wait/5))
+	}
+	return wait
+}
+
+// giveUp drains an answer and keeps its beginning for the Error that may come of the call.
+func (cl *call) giveUp(res *http.Response) {
+	if res == nil {
+		return
+	}
+	cl.status = res.StatusCode
+	cl.contentType = res.Header.Get("Content-Type")
+	if a, ok := res.Body.(*attempt); ok {
+		cl.answer = a.drain(res)
+		return
+	}
+	_ = res.Body.Close()
+}
+
+const (
+	// rejectHold is how long no other token is asked for after a new one was refused too: whatever it is, another token
+	// isn't what helps. Doubled each time in a row, up to rejectLimit.
+	rejectHold  = 30 * time.Second
+	rejectLimit = 10 * time.Minute
+)
+
+// renew answers a 401: with another token the request goes again, once. It returns nil if it does.
+func (cl *call) renew(v verdict, res *http.Response) *Error {
+	h, now := cl.h, time.Now()
+	h.mu.Lock()
+	switch {
+	case cl.renewed && planted != bugRenewAlways:
+		h.rejected++
+		h.noRenew = now.Add(min(rejectHold<<min(h.rejected-1, 5), rejectLimit))
+	}
+	held := now.Before(h.noRenew)
+	h.mu.Unlock()
+	if planted == bugRenewAlways {
+		held = false
+	}
+	switch {
+	case !cl.tokens:
+		return cl.fail(v.kind, v.fault, nil)
+	case cl.renewed && planted != bugRenewAlways, held, !renewable(res.Header.Values("Www-Authenticate")), !cl.body.replayable():
+		return cl.fail(ErrUnauthorized, v.fault, nil)
+	}
+	cl.renewed = true
+	ctx := cl.limits()
+	defer ctx.end()
+	token, err := cl.c.opts.Token.Renew(ctx, cl.token)
+	cl.giveUp(res)
+	switch {
+	case err != nil:
+		return asError(cl.tokenFailed(ctx.cause(err)))
+	case token == cl.token:
+		return cl.fail(ErrUnauthorized, v.fault, errors.New("the token source gave the same token again"))
+	}
+	if planted == bugTokenOnce {
+		return nil
+	}
+	cl.token = token
+	return nil
+}
+
+// asError is for the errors of a call, all of which are *Error.
+func asError(err error) *Error {
+	e, _ := err.(*Error) //nolint:errorlint // made by fail, never wrapped
+	return e
+}
+
+// ended is the error of a call that its caller, its deadline or Close ended.
+func (cl *call) ended(err error) *Error {
+	switch {
+	case errors.Is(err, ErrClosed):
+		return cl.fail(ErrClosed, FaultCaller, nil)
+	case errors.Is(err, errDeadline):
+		return cl.fail(ErrDeadline, cl.lastFault(), nil)
+	case errors.Is(err, context.DeadlineExceeded):
+		return cl.fail(ErrDeadline, cl.lastFault(), err)
+	}
+	return cl.fail(ErrCancelled, FaultCaller, err)
+}
+
+// lastFault is whose fault it was that there was no success in time.
+func (cl *call) lastFault() Fault {
+	if n := len(cl.history); n > 0 {
+		return cl.history[n-1].Fault
+	}
+	return FaultPath
+}
+
+// fail makes the call's error out of what it has seen.
+func (cl *call) fail(kind error, fault Fault, err error) *Error {
+	e := &Error{
+		Op: methodOf(cl.req), Kind: kind, Fault: fault, Status: cl.status, Attempts: cl.history, Count: cl.n,
+		RetryAt: cl.retryAt, Err: err,
+	}
+	if cl.req.URL != nil {
+		e.Op += " " + cl.req.URL.Path
+	}
+	e.setBody(cl.redact(cl.answer), cl.contentType)
+	return e
+}

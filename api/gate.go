@@ -1,0 +1,128 @@
+package api
+
+import "time"
+
+// gate paces the calls to a host as the server asks. For one goroutine at a time. The zero value lets everything
+// through.
+type gate struct {
+	until    time.Time     // nothing goes before
+	set      time.Time     // when until was last moved
+	spacing  time.Duration // between two calls while the quota is scarce
+	next     time.Time     // with spacing: nothing goes before
+	window   int           // calls that may be under way, 0 is any number
+	inflight int
+	holds    int // in a row without the server saying how long
+}
+
+const (
+	// windowLimit ends the slow start after a hold: who has that many under way isn't held back any more.
+	windowLimit = 64
+	// holdFirst and holdLimit are the waits after a 429 that doesn't say how long.
+	holdFirst = time.Second
+	holdLimit = 30 * time.Second
+)
+
+// ready says whether a call may go now; if not, when to ask again, zero being when another is done.
+func (g *gate) ready(now time.Time) (again time.Time, ok bool) {
+	switch {
+	case now.Before(g.until):
+		return g.until, false
+	case g.spacing > 0 && now.Before(g.next):
+		return g.next, false
+	case g.window > 0 && g.inflight >= g.window:
+		return time.Time{}, false
+	}
+	return time.Time{}, true
+}
+
+func (g *gate) enter(now time.Time) {
+	g.inflight++
+	if g.spacing > 0 {
+		g.next = now.Add(g.spacing)
+	}
+}
+
+// hold lets nothing through for d and a little more: the jitter only adds, for earlier would be too early. Afterwards
+// calls go one at a time, and more with each that succeeds.
+func (g *gate) hold(now time.Time, d time.Duration, rng *jitter) {
+	extra := rng.upTo(d / 5)
+	if planted == bugJitterBelow {
+		extra = -extra
+	}
+	g.set = now
+	g.window = max(g.window/2, 1)
+	if until := now.Add(d + extra); until.After(g.until) {
+		g.until = until
+	}
+}
+
+// holdUnknown is hold for an answer that doesn't say how long: longer each time in a row. Answers to attempts from before
+// the last hold say nothing new.
+func (g *gate) holdUnknown(now, start time.Time, rng *jitter) {
+	if start.Before(g.set) {
+		return
+	}
+	g.holds++
+	d := holdFirst
+	for k := 1; k < g.holds && d < holdLimit; k++ {
+		d *= 2
+	}
+	g.hold(now, min(d, holdLimit), rng)
+}
+
+// succeeded opens the window further.
+func (g *gate) succeeded() {
+	g.holds = 0
+	if g.window > 0 {
+		if g.window++; g.window > windowLimit {
+			g.window = 0
+		}
+	}
+}
+
+// heed takes what the server says of its quota.
+func (g *gate) heed(now time.Time, q quota, rng *jitter) {
+	if q.remaining == 0 && q.reset > 0 {
+		g.hold(now, q.reset, rng)
+		g.spacing = 0
+		return
+	}
+	g.spacing = q.spacing()
+	if g.spacing > 0 {
+		g.next = now.Add(g.spacing)
+	}
+}
+
+// budget bounds the share of retries: a bucket of tokens that each retry takes from, and that successes and time refill.
+// A chat client has too little traffic for a share of successes alone. For one goroutine at a time.
+type budget struct {
+	spent float64   // of budgetCap
+	at    time.Time // when time last refilled it
+}
+
+const (
+	budgetCap      = 100
+	budgetPerSec   = 1
+	costServer     = 5
+	costOverload   = 10
+	refundFirstTry = 1
+)
+
+func (b *budget) left(now time.Time) float64 {
+	if !b.at.IsZero() {
+		b.spent = max(b.spent-now.Sub(b.at).Seconds()*budgetPerSec, 0)
+	}
+	b.at = now
+	return budgetCap - b.spent
+}
+
+// take pays for a retry, or says that there isn't enough.
+func (b *budget) take(now time.Time, cost float64) bool {
+	if b.left(now) < cost {
+		return false
+	}
+	b.spent += cost
+	return true
+}
+
+func (b *budget) refund() { b.spent = max(b.spent-refundFirstTry, 0) }

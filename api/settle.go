@@ -1,0 +1,159 @@
+package api
+
+import (
+	"errors"
+	"net/http"
+	"time"
+)
+
+// settlement is what an attempt tells its host when it has ended.
+type settlement struct {
+	now     time.Time
+	start   time.Time
+	permit  permit
+	verdict verdict
+	header  http.Header   // of the answer, or nil
+	route   string        // of the call
+	ttfb    time.Duration // above 0 for an answer
+	missed  bool          // no answer in time
+	first   bool          // try of its call
+	token   bool          // it carried one
+}
+
+// settle takes an attempt's news, and lets others go on.
+func (h *host) settle(cl *call, s settlement) {
+	rng := cl.c.rng
+	h.mu.Lock()
+	h.gate.inflight--
+	v := s.verdict
+	if s.header != nil {
+		h.answered = true
+		if server := h.path.answered(s.now, s.route, s.ttfb); v.result == resultOK && server >= cl.c.opts.Breaker.SlowCall {
+			v.result = resultSlow
+		}
+		if q, ok := rateLimit(s.header, time.Now()); ok {
+			h.gate.heed(s.now, q, rng)
+		}
+		if s.token && v.fault != FaultAuth {
+			h.rejected, h.noRenew = 0, time.Time{}
+		}
+	}
+	switch {
+	case s.missed:
+		h.path.miss(s.now, s.start)
+	case v.all && v.told:
+		h.gate.hold(s.now, v.wait, rng)
+	case v.all && v.fault == FaultOverload && v.result == resultOK: // 429
+		h.gate.holdUnknown(s.now, s.start, rng)
+	case s.header != nil && v.fault != FaultOverload && v.fault != FaultServer:
+		h.gate.succeeded()
+		if s.first {
+			h.budget.refund()
+		}
+	}
+	before := h.breaker.state
+	if reason := h.breaker.record(s.now, s.permit, v.result, v.wait); reason != "" {
+		if h.breaker.state == Open {
+			h.stats.Opened++
+		}
+		cl.c.tell.add(h.changeLocked(before, reason))
+	}
+	h.wakeLocked()
+	h.mu.Unlock()
+	cl.c.tell.deliver()
+}
+
+// attempt sends the request once. The permit is given back whatever happens, a panic of the transport included.
+func (cl *call) attempt(p permit) (res *http.Response, v verdict, err error) {
+	cl.n++
+	c, h := cl.c, cl.h
+	h.mu.Lock()
+	limit, patience := cl.limitLocked(), min(max(8*h.path.rtt.bound(), minPatience), maxPatience)
+	known := h.answered
+	h.mu.Unlock()
+	now := time.Now()
+	a := c.start(cl.ctx, now, cl.deadline, limit)
+	a.patience, a.bounded = patience, cl.bounded
+	settled := false
+	defer func() {
+		if !settled && planted != bugPanicKeeps {
+			a.finish()
+			h.settle(cl, settlement{now: time.Now(), start: now, permit: p})
+		}
+	}()
+	req, err := cl.request(a, cl.token)
+	if err == nil {
+		res, err = a.send(req)
+	} else {
+		a.finish()
+	}
+	end := time.Now()
+	o := outcome{
+		res: res, err: err, reused: a.trace.reused.Load(), known: known, json: cl.json, keyed: cl.keyed,
+		body: a.bodyErr.Load() != nil || errors.Is(err, errBodyFailed),
+	}
+	if err != nil {
+		o.unsent = a.trace.unsent(c.proof)
+		o.ended = c.endedBy(cl.ctx) != nil
+		o.lost = c.opts.Network != nil && !c.opts.Network.Online()
+	}
+	v = judge(o, end)
+	s := settlement{
+		now: end, start: now, permit: p, verdict: v, route: cl.route, first: cl.n == 1, token: cl.token != "",
+		missed: errors.Is(err, ErrTimeout),
+	}
+	if res != nil {
+		s.header, s.ttfb = res.Header, a.trace.timings(end.Sub(now)).FirstByte
+	}
+	settled = true
+	h.settle(cl, s)
+	cl.report(a, o, v, end)
+	return res, v, err
+}
+
+const (
+	// minPatience and maxPatience bound the silence in which an answer's body is waited for: 8 times the path's bound.
+	minPatience = 5 * time.Second
+	maxPatience = 30 * time.Second
+)
+
+// report tells the observers about an attempt, and keeps what an Error would hold.
+func (cl *call) report(a *attempt, o outcome, v verdict, end time.Time) {
+	opts := &cl.c.opts
+	failed := o.err != nil || v.kind != nil
+	if opts.OnRoundTrip != nil && !o.ended {
+		switch {
+		case o.err == nil:
+			opts.OnRoundTrip(a.trace.timings(end.Sub(a.trace.start)).FirstByte, nil)
+		case v.fault == FaultPath || v.fault == FaultServer:
+			opts.OnRoundTrip(0, o.err)
+		}
+	}
+	if !failed && opts.OnAttempt == nil {
+		return
+	}
+	at := Attempt{
+		Method: methodOf(cl.req), Path: cl.req.URL.Path, N: cl.n, Start: a.trace.start, Duration: end.Sub(a.trace.start),
+		Err: o.err, Fault: v.fault, Sent: v.sent, Reused: o.reused,
+		Replays: max(int(a.trace.conns.Load())-1, 0), Timings: a.trace.timings(end.Sub(a.trace.start)),
+	}
+	if o.res != nil {
+		at.Status = o.res.StatusCode
+	}
+	if failed {
+		if len(cl.history) == maxHistory {
+			cl.history = append(cl.history[:0], cl.history[1:]...)
+		}
+		cl.history = append(cl.history, at)
+	}
+	if opts.OnAttempt != nil {
+		opts.OnAttempt(at)
+	}
+}
+
+func methodOf(req *http.Request) string {
+	if req.Method == "" {
+		return http.MethodGet
+	}
+	return req.Method
+}
