@@ -70,8 +70,7 @@ func (c *Client) open() (err error) {
 	if c.device, err = o.Store.Device(); err != nil {
 		return fmt.Errorf("read device: %w", err)
 	}
-	c.tokens, err = token.New(token.Options{Refresh: c.refresh, Store: o.Store.Tokens(), Server: c.ep.base.String()})
-	if err != nil {
+	if c.tokens, err = c.session(); err != nil {
 		return err
 	}
 	c.inbox, err = inbox.New(inbox.Options{
@@ -92,6 +91,9 @@ func (c *Client) open() (err error) {
 		OnRoundTrip: o.OnRoundTrip, OnConnected: c.onConnected,
 	})
 	if err != nil {
+		return err
+	}
+	if err := c.tokens.Start(); err != nil {
 		return err
 	}
 	if err := c.inbox.Start(); err != nil {
@@ -164,7 +166,10 @@ func (c *Client) Disconnect() { c.rt.Disconnect() }
 
 // NetworkChanged tells the client that the device's network changed (another Wi-Fi, a new address, back from
 // airplane mode): a waiting or pending attempt starts anew, and a live connection is checked at once.
-func (c *Client) NetworkChanged() { c.rt.NetworkChanged() }
+func (c *Client) NetworkChanged() {
+	c.tokens.NetworkChanged()
+	c.rt.NetworkChanged()
+}
 
 // SetProfile changes how much effort goes into being quick: realtime.Foreground while somebody is waiting,
 // realtime.Background while nobody is.

@@ -70,18 +70,13 @@ func (e *endpoints) websocket() string {
 }
 
 func (e *endpoints) login(ctx context.Context, in wire.LoginRequest) (wire.TokenReply, error) {
-	return tokens(ctx, e, "/api/auth/login", in, nil)
-}
-
-func (e *endpoints) refresh(ctx context.Context, refreshToken, key string) (wire.TokenReply, error) {
-	h := http.Header{wire.HeaderIdempotencyKey: {key}}
-	return tokens(ctx, e, "/api/auth/refresh", wire.RefreshRequest{RefreshToken: refreshToken}, h)
+	return tokens(ctx, e, "/api/auth/login", in)
 }
 
 // tokens posts and refuses an answer that couldn't be tokens, such as a captive portal's page.
-func tokens(ctx context.Context, e *endpoints, path string, in any, h http.Header) (wire.TokenReply, error) {
+func tokens(ctx context.Context, e *endpoints, path string, in any) (wire.TokenReply, error) {
 	var out wire.TokenReply
-	if err := e.call(ctx, http.MethodPost, path, h, in, &out); err != nil {
+	if err := e.call(ctx, http.MethodPost, path, nil, in, &out); err != nil {
 		return wire.TokenReply{}, err
 	}
 	if out.Token == "" || out.ExpiresIn <= 0 {

@@ -2,7 +2,6 @@ package chatsdk
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"time"
@@ -51,49 +50,51 @@ func (c *Client) SignIn(ctx context.Context, user, password string) error {
 
 // signIn asks once.
 func (c *Client) signIn(ctx context.Context, user, password string) error {
-	gen := c.tokens.Generation()
+	turn := c.tokens.Turn()
 	out, err := c.ep.login(ctx, wire.LoginRequest{User: user, Password: password, Device: c.device})
 	if err != nil {
 		return fmt.Errorf("sign in: %w", err)
 	}
-	t := tokensOf(out)
-	t.Server = c.ep.base.String()
-	return c.tokens.Set(gen, t)
+	return c.tokens.SetAt(ctx, turn, token.Tokens{
+		Server: c.ep.base.String(), User: out.User, Device: out.Device,
+		Access: token.NewSecret(out.Token), Refresh: token.NewSecret(out.RefreshToken),
+		Lifetime: seconds(out.ExpiresIn), RefreshLifetime: seconds(out.RefreshExpiresIn),
+	})
 }
 
-func tokensOf(out wire.TokenReply) token.Tokens {
-	life := min(time.Duration(min(out.ExpiresIn, int64(maxTokenLife/time.Second)))*time.Second, maxTokenLife)
-	return token.Tokens{
-		User: out.User, Device: out.Device, Access: out.Token, Refresh: out.RefreshToken,
-		Expiry: time.Now().Add(life), Lifetime: life,
-	}
+// seconds is a lifetime that a server claims, bounded so that no sum of times overflows.
+func seconds(n int64) time.Duration {
+	return time.Duration(min(n, int64(maxTokenLife/time.Second))) * time.Second
 }
 
-// refresh is the token source's RefreshFunc. Only the server's own judgement of the grant ends a session: whatever
-// else answers (a portal, a proxy, a server in trouble) says nothing about it.
-func (c *Client) refresh(ctx context.Context, old token.Tokens) (token.Tokens, error) {
-	out, err := c.ep.refresh(ctx, old.Refresh, rand.Text())
-	var se *ServerError
-	if errors.As(err, &se) && se.Code == wire.CodeInvalidGrant {
-		return token.Tokens{}, fmt.Errorf("%w (%s)", token.ErrSignedOut, se.Code)
-	}
+// session makes the token source. Its refreshes go past everything that calls of the API go through: they need no token,
+// and an outage of the API says nothing about them.
+func (c *Client) session() (*token.Source, error) {
+	refresh, err := token.JSON(token.Endpoint{
+		URL: c.ep.url("/api/auth/refresh"), Client: c.http,
+		AllowPlain: true, // the application chose http in Options.Server; everything else goes that way too
+	})
 	if err != nil {
-		return token.Tokens{}, fmt.Errorf("renew session: %w", err)
+		return nil, err
 	}
-	return tokensOf(out), nil
+	return token.New(token.Options{
+		Refresh: refresh, Store: c.opts.Store.Tokens(), Server: c.ep.base.String(), AttemptTimeout: c.opts.CallTimeout,
+		Revoke: func(ctx context.Context, late token.Tokens) error { return c.ep.logout(ctx, late.Access.Reveal()) },
+		Rand:   fork(c.opts.Rand), Logger: c.log,
+	})
 }
 
 // SignOut ends the session here at once and asks the server, for as long as ctx lets it, to end it there too; the
 // error says whether the server heard. Queued messages stay queued.
 func (c *Client) SignOut(ctx context.Context) error {
-	was, err := c.tokens.Logout()
+	was, err := c.tokens.Logout(ctx)
 	c.rt.Disconnect()
-	if was.Access == "" {
+	if was.Access.IsZero() {
 		return err
 	}
 	ctx, stop := c.bound(ctx)
 	defer stop()
-	return errors.Join(err, c.ep.logout(ctx, was.Access))
+	return errors.Join(err, c.ep.logout(ctx, was.Access.Reveal()))
 }
 
 // Session returns the user and device that are signed in, without secrets; ok is false if nobody is.

@@ -1,8 +1,12 @@
-// Package token owns the session: the access token that requests carry, and its renewal.
+// Package token owns a session: the access token that requests carry, and its renewal.
 //
-// A Source hands out an access token with time left, renews it ahead of its end, one renewal at a time whatever the
-// number of callers, and tells a renewal that failed (try again) from a session that the server ended (sign in
-// again). It knows no protocol: the renewal itself is a RefreshFunc.
+// A Source hands out an access token with time left, refreshes it ahead of its end, one refresh at a time whatever the
+// number of callers and processes, and tells a refresh that failed (try again) from a session that the server ended
+// (sign in again). It logs nobody out by mistake: a refresh is written down before it is sent, so that a lost reply or a
+// crash is answered by the same request again, and what a portal, a proxy or a server in trouble says counts for nothing.
+//
+// It knows no protocol: the refresh itself is a RefreshFunc. JSON and OAuth2 make one over HTTP. Subpackage oauth2token
+// makes a golang.org/x/oauth2 TokenSource of a Source, Transport an http.RoundTripper.
 package token
 
 import (
@@ -26,66 +30,68 @@ var (
 	// ErrChanged says that somebody else signed in or out meanwhile, so that this outcome no longer counts.
 	ErrChanged = errors.New("token: the session changed meanwhile")
 
-	// ErrClosed is returned by Renew on a closed source. It matches net.ErrClosed too.
+	// ErrRejected says that the server refuses tokens that it has just made, so that making more of them makes no
+	// sense for a while: its clock, its keys or the audience are wrong.
+	ErrRejected = errors.New("token: the server refuses the tokens that it has just made")
+
+	// ErrClosed is returned by calls on a closed source. It matches net.ErrClosed too.
 	ErrClosed = fmt.Errorf("token: closed: %w", net.ErrClosed)
 )
 
-// Tokens are a signed-in device's. They hold secrets: they print as their user and device only.
+// Tokens are a signed-in device's. Their secrets don't print.
 type Tokens struct {
-	Server, User, Device string // whose they are
-	Access               string
-	Refresh              string
-	Expiry               time.Time     // of Access; zero means that it has none
-	Lifetime             time.Duration // of Access when it was made; 0 means unknown
+	Server, User, Device string // whose they are, as far as the application cares; kept over refreshes
+
+	Access  Secret
+	Refresh Secret // empty if Access can't be refreshed by one
+	Type    string // as the server calls it; "" means Bearer
+	Scope   string // as the server calls it; "" means what was asked for
+
+	// Lifetime is how long Access lives, counted from when the request for it was sent; 0 means that the server didn't
+	// say. It is preferred to Expiry, since it doesn't depend on anybody's clock.
+	Lifetime time.Duration
+	// Expiry is when Access ends, by this machine's clock. A Source works it out from Lifetime. If both are 0 the token
+	// is refreshed after five minutes and handed out until a refresh succeeds.
+	Expiry time.Time
+
+	// RefreshLifetime and RefreshExpiry say the same of Refresh. Nothing ends at that time but by the server's word;
+	// it is only told ahead, see Change.SessionEnds.
+	RefreshLifetime time.Duration
+	RefreshExpiry   time.Time
 }
 
 // String names the session without its secrets.
 func (t Tokens) String() string { return fmt.Sprintf("session of %s on device %s", t.User, t.Device) }
 
-// Format prints String whatever the verb, so that neither %#v nor a wrong %d shows a secret.
+// Format prints String whatever the verb.
 func (t Tokens) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, t.String()) }
 
-// LogValue is String, so that slog shows no secret either.
+// LogValue is String.
 func (t Tokens) LogValue() slog.Value { return slog.StringValue(t.String()) }
 
-// RefreshFunc asks the server for new tokens. Fields it leaves empty keep their value. An error that matches
-// ErrSignedOut ends the session; any other means that it may work later.
-type RefreshFunc func(ctx context.Context, old Tokens) (Tokens, error)
-
-// Store keeps the tokens. Its methods may be called concurrently.
-type Store interface {
-	// Load returns what is kept; ok is false if there is nothing.
-	Load() (t Tokens, ok bool, err error)
-	// Save replaces what is kept and returns when it is safe.
-	Save(Tokens) error
-	// Delete forgets what is kept. It is no error if there is nothing.
-	Delete() error
-}
-
-// State is what the session is good for at the moment.
-type State int
-
-// States. The zero value is that of a source that nobody signed in.
-const (
-	None           State = iota // nobody signed in
-	Fresh                       // good
-	Degraded                    // still good, but renewing it fails
-	Expired                     // no longer good, and renewing it fails; it is tried again
-	ReauthRequired              // ended by the server: the person has to sign in again
-)
-
-var stateNames = [...]string{"none", "fresh", "degraded", "expired", "reauth-required"}
-
-// String returns the state's word.
-func (s State) String() string {
-	if s < 0 || int(s) >= len(stateNames) {
-		return fmt.Sprintf("State(%d)", int(s))
+// grant names what a refresh uses up, without holding it.
+func (t Tokens) grant() string {
+	if t.Refresh.IsZero() {
+		return hashOf(t.Access.Reveal())
 	}
-	return stateNames[s]
+	return hashOf(t.Refresh.Reveal())
 }
 
-// Change is a step of the session.
-type Change struct {
-	State  State
-	Reason string
+// RefreshFunc asks the server for new tokens. Fields that it leaves empty keep their value. key is the same for each
+// attempt to use up one refresh token, also after a restart of the process: a server that knows idempotency keys answers
+// the same again. A RefreshFunc sends at most one request. An error that matches ErrSignedOut ends the session; a
+// *RefreshError is judged by what it holds; any other means that it may work later, and that the server may have done it.
+type RefreshFunc func(ctx context.Context, old Tokens, key string) (Tokens, error)
+
+// RetryError is returned while a refresh is held back after others failed.
+type RetryError struct {
+	At  time.Time // when the next one may be sent
+	Err error     // of the last one
 }
+
+// Error says what was wrong and when it is tried again.
+func (e *RetryError) Error() string {
+	return fmt.Sprintf("token: no refresh before %s: %v", e.At.UTC().Format(time.RFC3339), e.Err)
+}
+
+func (e *RetryError) Unwrap() error { return e.Err }

@@ -1,0 +1,24 @@
+package token
+
+// bug is a mistake that somebody would really make, planted by a test to see that another test finds it.
+type bug int
+
+// Bugs. Only tests plant them.
+const (
+	bugNone                bug = iota
+	bugLateReplyCounts         // a reply isn't compared with the session that it was asked for
+	bugRefreshPerCaller        // each caller sends its own refresh
+	bugMarginOfFixedLength     // the margin doesn't shrink with the lifetime
+	bugNotWrittenAhead         // the refresh isn't kept before it is sent
+	bugPublishedBeforeSave     // new tokens are handed out before they are kept
+	bugGrantDeadUnread         // invalid_grant counts without a look at what another process has kept
+	bugTroubleSignsOut         // a 5xx or 429 counts as the server's judgement of the grant
+	bugNewKeyOnRetry           // the idempotency key is made anew for each attempt
+	bugNoLoopGuard             // refused new tokens are replaced without end
+	bugStaleFailsCaller        // a failed early refresh fails a caller whose token is still good
+	bugPortalBelieved          // a reply isn't looked at before it is taken for tokens
+	bugNoNegativeCache         // a failure isn't shared with whoever asks next
+)
+
+// planted is set by tests alone, before the source is made.
+var planted bug
