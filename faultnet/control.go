@@ -44,6 +44,12 @@ type ControlOptions struct {
 // down, stall, loss {"loss": 0..1} and strand, which have a stream, and hang, unreachable and refused, which concern
 // both. Strand is done once, when it is added, to the connections that live then; removing it brings nothing back.
 //
+// The types of HTTPKind are toxics too. Their toxicity is the share of the requests, not of the connections; the
+// attributes method, path and limit choose the requests, and the answer tells in injected how many met the toxic. Further
+// attributes: http_status {"status", "headers", "body", "retry_after" in s, "retry_after_date"}, http_captive_portal
+// {"status", "location"}, http_request_lost and http_reply_lost {"hang"}, http_slow_body {"bytes_per_second"},
+// http_cut_body {"bytes"}, http_date {"skew" in s}.
+//
 // Anyone who reaches it can open ports on this machine: serve it on a loopback address. Requests of browsers are
 // refused, as Toxiproxy does, so that a web page can't use it. It may be used concurrently.
 type Control struct {

@@ -26,7 +26,7 @@ type proxyInput struct {
 func showProxy(p *Proxy) proxyJSON {
 	return proxyJSON{
 		Name: p.name, Listen: p.Addr(), Upstream: p.Upstream(), Enabled: p.Running(),
-		Toxics: showToxics(p.link.listToxics()),
+		Toxics: p.showToxics(),
 	}
 }
 

@@ -8,7 +8,11 @@
 //   - [Proxy] stands between real sockets. [Control] drives a set of proxies over HTTP with the API of Toxiproxy, so
 //     that existing clients of that API work unchanged.
 //
-// Both carriers run the same model. A connection has two directions, each a queue of segments in order. A segment takes
+// Beside what happens to bytes there is what happens to HTTP requests: [HTTPFaults] answers with a status, loses a request
+// or a reply, plays a captive portal or a token that has run out, slows or cuts a body, moves a Date. It has three
+// carriers of its own: an http.RoundTripper, an http.Handler, and the Proxy, which then understands HTTP/1.x.
+//
+// Both carriers of a link run the same model. A connection has two directions, each a queue of segments in order. A segment takes
 // the direction's delay plus jitter after the line has sent it. A lost segment is sent again after a retransmission
 // timeout that doubles, and holds up everything behind it; when a retransmission gets through, the rest follows at once.
 // A cut (Flow.Down) loses what is in flight, so after a heal data arrives with the next retransmission and not at once.

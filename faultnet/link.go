@@ -18,6 +18,7 @@ type Link struct {
 	mu       sync.Mutex // guards all below, and every circuit, pipe and Conn of this link
 	cond     Conditions
 	toxics   []*toxic
+	http     *HTTPFaults // follows the toxics; nil unless a Proxy has the link
 	circuits map[*circuit]struct{}
 	changed  chan struct{} // closed and replaced with each change
 	hooks    []func()      // called after each change, without the lock

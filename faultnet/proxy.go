@@ -100,6 +100,7 @@ type Proxy struct {
 	name   string
 	opts   ProxyOptions
 	link   *Link
+	http   *HTTPFaults
 	logger *slog.Logger
 
 	gate     chan struct{} // 1-slot lock over the I/O of starting and stopping; guards the next five
@@ -132,12 +133,14 @@ func NewProxy(opts ProxyOptions) (*Proxy, error) {
 	p := &Proxy{
 		name: opts.Name, opts: opts,
 		link:     newLink(opts.Seed, "client", opts.Name, Conditions{}),
+		http:     &HTTPFaults{seed: opts.Seed, stats: HTTPStats{Injected: make(map[HTTPKind]int64)}},
 		logger:   opts.Logger.With("proxy", opts.Name),
 		gate:     make(chan struct{}, 1),
 		listen:   opts.Listen,
 		upstream: opts.Upstream,
 		live:     make(map[*session]struct{}),
 	}
+	p.link.http = p.http
 	p.link.hooks = append(p.link.hooks, p.followRefused)
 	return p, nil
 }
@@ -196,6 +199,11 @@ func (p *Proxy) Name() string { return p.name }
 
 // Link is the link that all connections go over. It is the same before and after a restart.
 func (p *Proxy) Link() *Link { return p.link }
+
+// HTTP is what goes wrong with HTTP requests on the way, beside the HTTP toxics of a control API. Connections are bytes
+// until there is such a fault; from the next request on they are read as HTTP/1.x, live ones too. Upgrades, HTTP/2 and
+// TLS pass through.
+func (p *Proxy) HTTP() *HTTPFaults { return p.http }
 
 // SetUpstream changes where connections from now on are forwarded to; live ones stay with the old address. An address
 // that can't be dialled resets them, as one that refuses does.

@@ -68,14 +68,13 @@ func (s *session) run(ctx context.Context) {
 		return
 	}
 	s.open()
-	pumps.start(pumped{}, func() { push(s.near, s.client) })
+	pumps.start(pumped{}, func() { push(s.near, s.client, nil) })
 	if s.far.circuit.hung {
 		pumps.first(s.over)
 		return
 	}
 	if upstream := s.dial(ctx); upstream != nil {
-		pumps.start(pumped{pull: true}, func() { pull(upstream, s.far) })
-		pumps.start(pumped{}, func() { push(s.far, upstream) })
+		s.join(ctx, &pumps, upstream)
 	} else {
 		s.far.reset() // reaches the client as RST after the link's delay
 	}
@@ -113,6 +112,35 @@ func (s *session) dial(ctx context.Context) *net.TCPConn {
 		_ = upstream.Close()
 	}
 	return upstream
+}
+
+// join moves bytes between the circuit and the upstream.
+func (s *session) join(ctx context.Context, p *pumps, upstream *net.TCPConn) {
+	understood := make(chan *httpSession)
+	ended := make(chan struct{}) // closed when nobody reads from the upstream any more
+	p.start(pumped{pull: true}, func() {
+		defer close(ended)
+		if pull(upstream, s.far) {
+			h := <-understood
+			_ = upstream.SetReadDeadline(time.Time{})
+			h.replies()
+		}
+	})
+	p.start(pumped{}, func() {
+		request := []byte{}
+		if !s.proxy.http.active() {
+			if request = push(s.far, upstream, s.proxy.http.beginsRequest); request == nil {
+				return
+			}
+		}
+		h := newHTTPSession(ctx, s, upstream, request, ended)
+		_ = upstream.SetReadDeadline(time.Unix(1, 0)) // wakes the reader
+		select {
+		case understood <- h:
+		case <-ended:
+		}
+		h.requests()
+	})
 }
 
 // supervise waits until nothing can come of the session any more.
@@ -183,7 +211,7 @@ func (s *session) pullClient(cancel context.CancelFunc) {
 	}
 	switch {
 	case err == nil || errors.Is(err, os.ErrDeadlineExceeded):
-		pull(s.client, s.near)
+		_ = pull(s.client, s.near) // nobody wakes it a second time
 	case errors.Is(err, io.EOF):
 		_ = s.near.CloseWrite()
 	default:
@@ -205,49 +233,68 @@ func readEarly(conn net.Conn) ([]byte, error) {
 	return early, nil
 }
 
-// pull writes what a socket says to an end of the circuit.
-func pull(socket *net.TCPConn, end *Conn) {
+// pull writes what a socket says to an end of the circuit. It reports whether it was woken by a deadline; else one of
+// them has ended.
+func pull(socket *net.TCPConn, end *Conn) (woken bool) {
 	buffer := make([]byte, smallRead)
 	for {
 		n, err := socket.Read(buffer)
 		if n > 0 {
 			if _, failed := end.Write(buffer[:n]); failed != nil {
-				return // push, which sees the same, closes the socket
+				return false // push, which sees the same, closes the socket
 			}
 		}
 		switch {
-		case errors.Is(err, io.EOF):
-			_ = end.CloseWrite()
-			return
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return true
 		case err != nil:
-			end.reset()
-			return
-		case n == len(buffer) && n < largeRead:
+			pullEnd(end, err)
+			return false
+		}
+		if n == len(buffer) && n < largeRead {
 			buffer = make([]byte, 2*n)
 		}
 	}
 }
 
-// push writes what arrives at an end of the circuit to a socket, and how it ends.
-func push(end *Conn, socket *net.TCPConn) {
+// pullEnd writes to an end of the circuit how its socket's stream ended.
+func pullEnd(end *Conn, err error) {
+	if errors.Is(err, io.EOF) {
+		_ = end.CloseWrite()
+		return
+	}
+	end.reset()
+}
+
+// push writes what arrives at an end of the circuit to a socket, and how it ends. If stop, unless it is nil, says so of
+// a piece, that is returned and all goes on elsewhere.
+func push(end *Conn, socket *net.TCPConn, stop func([]byte) bool) []byte {
 	for {
 		piece, err := end.next()
 		if err == nil {
+			if stop != nil && stop(piece) {
+				return piece
+			}
 			_, err = socket.Write(piece)
 			if err == nil {
 				continue
 			}
 			end.reset()
 		}
-		switch {
-		case !errors.Is(err, io.EOF):
-			abort(socket)
-		case end.isBroken(): // a toxic closed the connection: both directions have ended
-			_ = socket.Close()
-		default:
-			_ = socket.CloseWrite()
-		}
-		return
+		pushEnd(end, socket, err)
+		return nil
+	}
+}
+
+// pushEnd writes to a socket how the stream of its end of the circuit ended.
+func pushEnd(end *Conn, socket *net.TCPConn, err error) {
+	switch {
+	case !errors.Is(err, io.EOF):
+		abort(socket)
+	case end.isBroken(): // a toxic closed the connection: both directions have ended
+		_ = socket.Close()
+	default:
+		_ = socket.CloseWrite()
 	}
 }
 

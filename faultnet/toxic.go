@@ -3,7 +3,7 @@ package faultnet
 import "time"
 
 // Kinds of toxics. The first seven are Toxiproxy's and act on what a connection carries; the others are conditions of
-// a Link and act on opening a connection as well.
+// a Link and act on opening a connection as well. Beside these there is one for each HTTPKind.
 const (
 	toxicLatency   = "latency"
 	toxicBandwidth = "bandwidth"
@@ -29,6 +29,7 @@ type toxic struct {
 	dir        direction
 	toxicity   float64
 	attributes attributes
+	http       HTTPFault // of an HTTP kind, checked; its share is toxicity
 }
 
 // attributes are the numbers of all kinds; each kind uses its own.
@@ -60,6 +61,9 @@ func (l *Link) changeToxics(f func([]*toxic) ([]*toxic, error)) error {
 		var toxics []*toxic
 		if toxics, err = f(l.toxics); err == nil {
 			l.toxics = toxics
+			if l.http != nil {
+				l.http.setToxics(toxics)
+			}
 		}
 	})
 	return err

@@ -17,6 +17,7 @@ const virtualServer = "server:80"
 // virtual carries a world in memory, in package time's clock: inside a testing/synctest bubble that is virtual.
 type virtual struct {
 	net  *faultnet.Network
+	seed uint64
 	link faultnet.Conditions
 }
 
@@ -29,13 +30,16 @@ func NewVirtualWorld(ctx context.Context, o WorldOptions) (*World, error) {
 	}
 	n := faultnet.NewNetwork(o.Seed)
 	n.SetDefault(o.Link)
-	return newWorld(ctx, &virtual{net: n, link: o.Link}, store, o)
+	return newWorld(ctx, &virtual{net: n, seed: o.Seed, link: o.Link}, store, o)
 }
 
 func (v *virtual) listen() (net.Listener, error) { return v.net.Listen(virtualServer) }
 
 func (v *virtual) attach(client string) (route, error) {
-	return route{link: v.net.Link(client, "server"), url: "http://" + virtualServer, dial: v.net.Dialer(client)}, nil
+	return route{
+		link: v.net.Link(client, "server"), url: "http://" + virtualServer, dial: v.net.Dialer(client),
+		http: newHTTPFaults(v.seed),
+	}, nil
 }
 
 func (v *virtual) Close() error { return nil }
@@ -83,7 +87,7 @@ func (r *real) attach(client string) (route, error) {
 		return route{}, err
 	}
 	r.proxies = append(r.proxies, p)
-	return route{link: p.Link(), url: "http://" + p.Addr()}, nil
+	return route{link: p.Link(), url: "http://" + p.Addr(), http: p.HTTP(), proxied: true}, nil
 }
 
 func (r *real) Close() error {

@@ -22,7 +22,8 @@ import (
 type Client struct {
 	Name string
 	Link *faultnet.Link
-	Chat *chatsdk.Client
+	Chat *chatsdk.Client      // nil in scenarios whose clients talk by HTTP alone
+	HTTP *faultnet.HTTPFaults // of its requests; only in those
 
 	run    *Run
 	ctx    context.Context // ends with Stop

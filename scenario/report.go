@@ -15,6 +15,7 @@ type Report struct {
 	OK       bool          `json:"ok"`
 	Faults   []FaultReport `json:"faults,omitempty"`
 	Acks     Spread        `json:"acks"`
+	HTTP     *HTTPReport   `json:"http,omitempty"`     // where clients talk by HTTP alone
 	Problems []string      `json:"problems,omitempty"` // thresholds missed, and what kept the run from judging
 	Verdict  Verdict       `json:"verdict"`
 	Took     time.Duration `json:"tookNs"` // by the run's own clock
@@ -56,6 +57,9 @@ func (r Report) String() string {
 	fmt.Fprintf(&b, "%s %-7s %s (%s clock, seed %d, %v)\n", word, r.ID, r.Name, r.Clock, r.Seed, r.Took.Round(time.Second))
 	if r.Acks.N > 0 {
 		fmt.Fprintf(&b, "     %d messages acknowledged: p50 %v, p95 %v, max %v\n", r.Acks.N, ms(r.Acks.P50), ms(r.Acks.P95), ms(r.Acks.Max))
+	}
+	if r.HTTP != nil {
+		fmt.Fprintf(&b, "     %v\n", r.HTTP)
 	}
 	for _, f := range r.Faults {
 		fmt.Fprintf(&b, "     %-16s detected %6v  connected %6v  caught up %6v", f.Name, ms(f.Detect), ms(f.Connect), ms(f.CatchUp))

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/chatsdk/chatsdk/faultnet"
 )
 
 // RunOptions say how a scenario is run.
@@ -33,7 +35,7 @@ func RunReal(ctx context.Context, s Scenario, o RunOptions) (Report, error) {
 		defer func() { _ = os.RemoveAll(dir) }()
 		o.Dir = dir
 	}
-	w, err := NewRealWorld(ctx, filepath.Join(o.Dir, s.ID), WorldOptions{Seed: o.Seed, Link: s.Link})
+	w, err := NewRealWorld(ctx, filepath.Join(o.Dir, s.ID), s.world(o.Seed))
 	if err != nil {
 		return Report{}, err
 	}
@@ -42,11 +44,29 @@ func RunReal(ctx context.Context, s Scenario, o RunOptions) (Report, error) {
 
 // RunVirtual runs a scenario on the in-memory network. Call it inside a testing/synctest bubble.
 func RunVirtual(ctx context.Context, s Scenario, o RunOptions) (Report, error) {
-	w, err := NewVirtualWorld(ctx, WorldOptions{Seed: o.Seed, Link: s.Link})
+	w, err := NewVirtualWorld(ctx, s.world(o.Seed))
 	if err != nil {
 		return Report{}, err
 	}
 	return run(ctx, w, s, o, "virtual")
+}
+
+// world is what the scenario needs.
+func (s *Scenario) world(seed uint64) WorldOptions {
+	o := WorldOptions{Seed: seed, Link: s.Link, Limits: s.Limits, AccessTTL: s.AccessTTL}
+	if s.Thresholds.HTTP != nil {
+		o.Record, o.Faults = &HTTPRecord{}, newHTTPFaults(seed)
+	}
+	return o
+}
+
+// newHTTPFaults is an empty set.
+func newHTTPFaults(seed uint64) *faultnet.HTTPFaults {
+	h, err := faultnet.NewHTTPFaults(faultnet.HTTPOptions{Seed: seed})
+	if err != nil {
+		panic("scenario: no HTTP faults can't be wrong: " + err.Error())
+	}
+	return h
 }
 
 // run plays the scenario in w and closes it.
@@ -54,6 +74,9 @@ func run(ctx context.Context, w *World, s Scenario, o RunOptions, clock string) 
 	defer func() { err = errors.Join(err, w.Close()) }()
 	s = s.withDefaults()
 	r = Report{ID: s.ID, Name: s.Name, Clock: clock, Seed: o.Seed}
+	if s.Thresholds.HTTP != nil {
+		return runHTTP(ctx, w, s, o, r)
+	}
 	began := time.Now()
 	for i := range s.Clients {
 		if err := bounded(ctx, func(ctx context.Context) error {

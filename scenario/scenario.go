@@ -2,9 +2,12 @@ package scenario
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/chatsdk/chatsdk/faultnet"
+	"github.com/chatsdk/chatsdk/server"
 )
 
 // Scenario is one failure that users meet, with what has to hold in it. It is data: the runner gives it a clock.
@@ -20,6 +23,9 @@ type Scenario struct {
 	Faults  []Fault             // one after the other; the first client's link has them
 	Gap     time.Duration       // talk between faults and after the last; defaults to 5s
 
+	Limits    server.Limits // of the server; zero fields are its defaults
+	AccessTTL time.Duration // of the server's access tokens; 0 is its default
+
 	Thresholds Thresholds
 }
 
@@ -31,6 +37,8 @@ type Fault struct {
 	Begin, End func(ctx context.Context, w *World, c *Client) error
 	// FromEnd counts the recovery from the end of the fault: nothing can be done before.
 	FromEnd bool
+	// HTTP is what has to hold around it where clients talk by HTTP alone; they wait for no recovery.
+	HTTP HTTPBounds
 	// Unnoticed says that the connection is expected to live through it.
 	Unnoticed bool
 }
@@ -41,6 +49,9 @@ type Thresholds struct {
 	CatchUpWithin time.Duration // after each fault; 0 means not asked
 	Reconnects    int           // most connections after the first, of each client; -1 means not asked
 	Resends       int           // most transmissions after the first of any message; -1 means not asked
+
+	// HTTP makes the clients talk by HTTP requests alone, without a connection, and is then all that is asked; or nil.
+	HTTP *HTTPThresholds
 }
 
 func (s Scenario) withDefaults() Scenario {
@@ -87,7 +98,7 @@ var (
 
 // All returns the scenarios in the order of their ids. The slice is the caller's.
 func All() []Scenario {
-	return []Scenario{
+	all := []Scenario{
 		{
 			ID: "1", Name: "slow network",
 			Why:        "over a satellite or a full cell, clients with fixed timeouts never connect, or send twice",
@@ -110,6 +121,9 @@ func All() []Scenario {
 			Thresholds: Thresholds{CatchUpWithin: 2 * time.Second, Reconnects: 4, Resends: -1},
 		},
 	}
+	all = append(all, httpScenarios()...)
+	slices.SortStableFunc(all, func(a, b Scenario) int { return strings.Compare(a.ID, b.ID) })
+	return all
 }
 
 // Find returns the scenario with the id.

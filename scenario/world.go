@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"sync"
 	"time"
 
@@ -31,6 +32,10 @@ type WorldOptions struct {
 	Link   faultnet.Conditions // of every client's link to the server
 	Limits server.Limits       // zero fields are the server's defaults
 	Logger *slog.Logger        // nil means nothing is logged
+
+	AccessTTL time.Duration        // of the server's access tokens; 0 is its default
+	Record    *HTTPRecord          // takes what arrives at the server; nil means nothing is recorded
+	Faults    *faultnet.HTTPFaults // at the server's door, behind Record; nil means none
 }
 
 // World is a server, its clients and the links between them, with a record of everything that happens. One definition
@@ -63,9 +68,11 @@ type carrier interface {
 
 // route is a client's way to the server.
 type route struct {
-	link *faultnet.Link
-	url  string
-	dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	link    *faultnet.Link
+	url     string
+	dial    func(ctx context.Context, network, addr string) (net.Conn, error)
+	http    *faultnet.HTTPFaults
+	proxied bool // the way brings http about; else a RoundTripper of it has to
 }
 
 func newWorld(ctx context.Context, c carrier, store *sqlite.DB, o WorldOptions) (*World, error) {
@@ -86,6 +93,17 @@ func newWorld(ctx context.Context, c carrier, store *sqlite.DB, o WorldOptions) 
 	return w, nil
 }
 
+// wrap puts the record and the faults before the server.
+func (o *WorldOptions) wrap(next http.Handler) http.Handler {
+	if o.Faults != nil {
+		next = o.Faults.Handler(next)
+	}
+	if o.Record != nil {
+		next = o.Record.Wrap(next)
+	}
+	return next
+}
+
 // fork makes an independent source for one part of the world.
 func (w *World) fork() *rand.Rand {
 	w.mu.Lock()
@@ -97,6 +115,7 @@ func (w *World) fork() *rand.Rand {
 func (w *World) StartServer(ctx context.Context) error {
 	srv, err := server.New(server.Config{
 		Store: w.store, Key: w.key, Limits: w.opts.Limits, Logger: w.log, Argon: cheapArgon, Rand: w.fork(),
+		AccessTTL: w.opts.AccessTTL, Wrap: w.opts.wrap,
 	})
 	if err != nil {
 		return fmt.Errorf("make server: %w", err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net/http"
 	"net/url"
 	"time"
 
@@ -75,6 +76,9 @@ type Config struct {
 	LoginPause time.Duration
 	// TLS makes Serve speak TLS with these settings. Nil means plain. HTTP/1.1 only, which WebSocket needs.
 	TLS *tls.Config
+	// Wrap, unless it is nil, puts a handler before all others, for what isn't the Server's business: logs of your own,
+	// faults in tests.
+	Wrap func(http.Handler) http.Handler
 }
 
 // DefaultLimits are the bounds that zero fields of Config.Limits take.

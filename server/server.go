@@ -107,6 +107,9 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.relay = newRelay(cfg.Store, s.publish, s.gates, s.log, s.metrics)
 	s.handler = s.routes()
+	if cfg.Wrap != nil {
+		s.handler = cfg.Wrap(s.handler)
+	}
 	s.admin = s.adminRoutes()
 	return s, nil
 }

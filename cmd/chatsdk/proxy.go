@@ -21,8 +21,9 @@ func newProxy() *cobra.Command {
 		Long: `Forward TCP through a network that breaks on request.
 
 The control address speaks Toxiproxy's HTTP API, so that its clients work unchanged; the proxy's name there is "chatsdk".
-Beside Toxiproxy's toxics there are down, stall, loss, strand, hang, unreachable and refused. Anyone who reaches the
-control address can open ports on this machine: keep it on a loopback address.
+Beside Toxiproxy's toxics there are down, stall, loss, strand, hang, unreachable and refused, and for HTTP requests
+http_status, http_token_expired, http_captive_portal, http_request_lost, http_reply_lost, http_slow_body, http_cut_body
+and http_date. Anyone who reaches the control address can open ports on this machine: keep it on a loopback address.
 
 It says on stderr what it listens on once it is ready, and ends with 0 on SIGTERM or an interrupt.`,
 	}

@@ -1,0 +1,129 @@
+package scenario
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/chatsdk/chatsdk/api"
+	"github.com/chatsdk/chatsdk/token"
+)
+
+const (
+	// httpDeadline bounds one call: longer than any fault of a scenario, since nobody is better off with an error.
+	httpDeadline = 90 * time.Second
+	// httpAgain is the wait before a message is offered again whose call was given up, as an outbox would.
+	httpAgain = time.Second
+)
+
+// httpClient is a user of a world that talks by HTTP requests alone: an api.Client with a token.Source, as the facade
+// wires them.
+type httpClient struct {
+	*Client
+	requests  *api.Client // with tokens, to the endpoints of messages
+	session   *token.Source
+	record    *HTTPRecord
+	transport *http.Transport
+	calls     sync.WaitGroup
+	watches   sync.WaitGroup // of the session
+}
+
+// addHTTPClient makes a user and signs it in.
+func (w *World) addHTTPClient(ctx context.Context, name string) (*httpClient, error) {
+	w.mu.Lock()
+	srv := w.srv
+	w.mu.Unlock()
+	if srv == nil || w.opts.Record == nil {
+		return nil, errors.New("scenario: addHTTPClient needs a running server, and WorldOptions.Record")
+	}
+	if err := srv.AddUser(ctx, name, password); err != nil {
+		return nil, fmt.Errorf("add user %s: %w", name, err)
+	}
+	r, err := w.carrier.attach(name)
+	if err != nil {
+		return nil, fmt.Errorf("attach %s: %w", name, err)
+	}
+	c := &httpClient{
+		Client: &Client{Name: name, Link: r.link, HTTP: r.http, run: w.History.StartRun(name, BeginStart)},
+		record: w.opts.Record, transport: &http.Transport{DialContext: r.dial, MaxIdleConnsPerHost: 64},
+	}
+	var way http.RoundTripper = c.transport
+	if !r.proxied {
+		way = r.http.RoundTripper(way)
+	}
+	if err := c.signIn(ctx, w, r.url, way); err != nil {
+		return nil, errors.Join(fmt.Errorf("sign in %s: %w", name, err), c.close())
+	}
+	c.requests, err = api.New(api.Options{
+		BaseURL: r.url, Token: c.session, Transport: way, Deadline: httpDeadline, MaxAttempts: -1, Rand: w.fork(), Logger: w.log,
+		OnStateChange: func(v api.CircuitChange) {
+			c.record.note(func(h *HTTPView) {
+				h.Circuits = append(h.Circuits, HTTPCircuit{v.At, name, v.From.String(), v.To.String(), v.Reason})
+			})
+		},
+	})
+	if err != nil {
+		return nil, errors.Join(err, c.close())
+	}
+	return c, nil
+}
+
+// close ends the client.
+func (c *httpClient) close() error {
+	var errs []error
+	if c.requests != nil {
+		errs = append(errs, c.requests.Close())
+	}
+	c.calls.Wait()
+	if c.session != nil {
+		errs = append(errs, c.session.Close())
+	}
+	c.watches.Wait()
+	c.transport.CloseIdleConnections()
+	c.run.Stopped(true)
+	return errors.Join(errs...)
+}
+
+// messageReply is the server's answer to a message.
+type messageReply struct {
+	ID  string `json:"id"`
+	Seq uint64 `json:"seq"`
+}
+
+// offer sends a text until the server has it or ctx ends, in a goroutine of its own.
+func (c *httpClient) offer(ctx context.Context, text string) {
+	c.calls.Go(func() {
+		id := uuid.NewString()
+		c.run.Offered(Channel, id, text)
+		ended := c.record.began(c.Name, id)
+		for {
+			out, err := c.post(ctx, id, text)
+			if err == nil {
+				c.run.Accepted(Channel, id, text, true)
+				c.run.Acked(Channel, id, out.Seq)
+				ended(out.Seq, nil)
+				return
+			}
+			var failed *api.Error
+			if !errors.As(err, &failed) || !failed.Retryable() || ctx.Err() != nil {
+				ended(0, err)
+				return
+			}
+			pause(ctx, max(httpAgain, time.Until(failed.RetryAt)))
+		}
+	})
+}
+
+// post is one call.
+func (c *httpClient) post(ctx context.Context, id, text string) (messageReply, error) {
+	return api.Do[messageReply](ctx, c.requests, api.Request{
+		Method: http.MethodPost, Path: "/api/channels/" + Channel + "/messages",
+		Body: map[string]string{"id": id, "text": text},
+		Call: api.Call{Idempotent: true}, // the server knows the message by its id, at any age
+	})
+}
