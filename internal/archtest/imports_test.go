@@ -33,16 +33,18 @@ var mayImport = map[string][]string{
 	"outbox":        tools,
 	"inbox":         tools,
 	"upload":        tools,
-	"profile":       append([]string{"outbox", "inbox", "token", "upload"}, tools...),
+	"profile":       append([]string{"outbox", "inbox", "token", "upload", "internal/sqlitefile"}, tools...),
 	"server/...":    append([]string{"server/...", "internal/wire"}, tools...),
+	"server/sqlite": {"internal/sqlitefile"},
 	"faultnet":      nil,
-	"scenario/...":  append([]string{".", "scenario/...", "server", "server/sqlite", "profile", "faultnet"}, leaves...),
+	"scenario/...":  append([]string{".", "scenario/...", "server", "server/sqlite", "profile", "profile/profiletest", "faultnet"}, leaves...),
 	"agent":         slices.Concat([]string{".", "profile", "web"}, leaves, tools),
 	"web":           nil,
 	"cmd/...":       {"..."},
 	"examples/...":  append([]string{".", "profile", "web"}, leaves...),
 	"internal/wire": nil, "internal/backoff": nil, "internal/notify": nil,
-	"internal/bubble": nil, "internal/archtest": nil,
+	"internal/bubble": nil, "internal/archtest": nil, "internal/sqlitefile": nil,
+	"profile/profiletest": nil, // a disk that fails, for whoever opens a profile on it
 }
 
 // standardOnly packages reach nothing outside the standard library, however far.
@@ -60,13 +62,14 @@ var neverReach = map[string][]string{
 		"./.", "./quality", "./token", "./api", "./realtime", "./outbox", "./inbox", "./upload", "./profile",
 		"./faultnet", "./scenario/...", "./cmd/...", "./agent", "github.com/spf13/cobra",
 	},
-	"scenario/...": {"testing", "github.com/spf13/cobra"},
+	"scenario/...":        {"testing", "github.com/spf13/cobra"},
+	"profile/profiletest": {"testing"},
 }
 
 // client is what would make the client library heavy, or bind it to the server. database/sql/driver isn't in it: that is
 // an interface that ids implement, and brings no database.
 var client = []string{
-	"./server/...", "./faultnet", "./scenario/...", "./cmd/...", "./agent", "./profile", "testing",
+	"./server/...", "./faultnet", "./scenario/...", "./cmd/...", "./agent", "./profile/...", "./internal/sqlitefile", "testing",
 	"github.com/centrifugal/centrifuge", "github.com/spf13/cobra", "github.com/prometheus/...", "database/sql",
 	"github.com/ncruces/...", "github.com/jackc/...", "modernc.org/...", "github.com/mattn/go-sqlite3",
 	"charm.land/...", "github.com/charmbracelet/...", "github.com/pelletier/...", "github.com/redis/...",
@@ -77,7 +80,8 @@ var onlyIn = map[string][]string{
 	"github.com/spf13/cobra":            {"cmd/..."},
 	"github.com/prometheus/...":         {"server/...", "agent", "cmd/..."},
 	"github.com/centrifugal/centrifuge": {"server/..."},
-	"github.com/ncruces/...":            {"server/sqlite", "profile", "cmd/..."},
+	"github.com/ncruces/...":            {"server/sqlite", "profile/...", "internal/sqlitefile", "cmd/..."},
+	"github.com/gofrs/flock":            {"profile"},
 }
 
 // goPackage is what `go list -json` tells about a package.
