@@ -28,6 +28,7 @@ var mayImport = map[string][]string{
 	".":             append(append([]string{"internal/wire"}, leaves...), tools...),
 	"quality":       tools,
 	"token":         tools,
+	"token/...":     {"token"},
 	"api":           tools,
 	"realtime":      tools,
 	"outbox":        tools,
@@ -51,7 +52,7 @@ var mayImport = map[string][]string{
 var standardOnly = []string{"faultnet", "internal/backoff", "internal/notify", "internal/wire", "internal/bubble"}
 
 // testKits may import testing; everything else that isn't a test must run where there is no test.
-var testKits = []string{"internal/bubble", "server/storetest"}
+var testKits = []string{"internal/bubble", "server/storetest", "token/tokentest"}
 
 // neverReach lists what a package must not reach, directly or through others. A pattern ends in "/..." to take in
 // what lies below; ours begin with "./".
