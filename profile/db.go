@@ -9,7 +9,6 @@ import (
 
 	"github.com/chatsdk/chatsdk/internal/sqlitefile"
 	"github.com/chatsdk/chatsdk/outbox"
-	"github.com/chatsdk/chatsdk/token"
 )
 
 // pragmas begin the one connection. The profile belongs to one process, so the connection keeps the file for itself:
@@ -36,7 +35,7 @@ func (p *Profile) open(ctx context.Context, vfs string) (err error) {
 		return err
 	}
 	p.inbox = newInboxStore(p)
-	p.tokens = token.NewMemory()
+	p.tokens = &tokenStore{p, sqlitefile.NewLock()}
 	p.outbox = outbox.NewMemory()
 	return nil
 }
