@@ -8,7 +8,6 @@ import (
 	"github.com/ncruces/go-sqlite3/driver"
 
 	"github.com/chatsdk/chatsdk/internal/sqlitefile"
-	"github.com/chatsdk/chatsdk/outbox"
 )
 
 // pragmas begin the one connection. The profile belongs to one process, so the connection keeps the file for itself:
@@ -36,7 +35,7 @@ func (p *Profile) open(ctx context.Context, vfs string) (err error) {
 	}
 	p.inbox = newInboxStore(p)
 	p.tokens = &tokenStore{p, sqlitefile.NewLock()}
-	p.outbox = outbox.NewMemory()
+	p.outbox = &outboxStore{p: p}
 	return nil
 }
 
