@@ -18,8 +18,8 @@ var pragmas = []string{
 }
 
 // open opens the database, brings it forward and makes the stores.
-func (p *Profile) open(ctx context.Context, vfs string) (err error) {
-	if p.db, err = driver.Open(sqlitefile.DSN(filepath.Join(p.dir, fileName), vfs, pragmas...)); err != nil {
+func (p *Profile) open(ctx context.Context) (err error) {
+	if p.db, err = driver.Open(sqlitefile.DSN(filepath.Join(p.dir, fileName), p.opts.VFS, pragmas...)); err != nil {
 		return p.fail(err)
 	}
 	sqlitefile.Limit(p.db, 1)
@@ -33,7 +33,7 @@ func (p *Profile) open(ctx context.Context, vfs string) (err error) {
 	if err != nil {
 		return err
 	}
-	p.inbox = newInboxStore(p)
+	p.inbox = &inboxStore{p}
 	p.tokens = &tokenStore{p, sqlitefile.NewLock()}
 	p.outbox = &outboxStore{p: p}
 	return nil
