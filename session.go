@@ -55,6 +55,9 @@ func (c *Client) signIn(ctx context.Context, user, password string) error {
 	if err != nil {
 		return fmt.Errorf("sign in: %w", err)
 	}
+	if err := c.useAccount(ctx, out.User); err != nil {
+		return fmt.Errorf("sign in: %w", err)
+	}
 	return c.tokens.SetAt(ctx, turn, token.Tokens{
 		Server: c.ep.base.String(), User: out.User, Device: out.Device,
 		Access: token.NewSecret(out.Token), Refresh: token.NewSecret(out.RefreshToken),
