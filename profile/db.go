@@ -9,7 +9,6 @@ import (
 	"github.com/ncruces/go-sqlite3/driver"
 
 	"github.com/chatsdk/chatsdk/internal/sqlitefile"
-	"github.com/chatsdk/chatsdk/outbox"
 )
 
 // pragmas begin the one connection. The profile belongs to one process, so the connection keeps the file for itself:
@@ -42,7 +41,7 @@ func (p *Profile) open(ctx context.Context) (err error) {
 	}
 	p.inbox = &inboxStore{p}
 	p.tokens = &tokenStore{p, sqlitefile.NewLock()}
-	p.outbox = outbox.NewMemory()
+	p.outbox = &outboxStore{p: p}
 	return nil
 }
 
