@@ -91,10 +91,11 @@ func (s *inboxStore) add(tx *sql.Tx, msgs []inbox.Message) error {
 	}
 	if keep := uint64(s.p.opts.KeepMessages); end-first >= keep+keep/evictShare {
 		first = end + 1 - keep
+		below := first
 		if planted == bugEvictOff {
-			first++
+			below++
 		}
-		if _, err := tx.Exec(`DELETE FROM inbox_messages WHERE channel = ? AND seq < ?`, channel, first); err != nil {
+		if _, err := tx.Exec(`DELETE FROM inbox_messages WHERE channel = ? AND seq < ?`, channel, below); err != nil {
 			return err
 		}
 	}

@@ -11,7 +11,7 @@ const (
 	bugSplitCommit
 	// bugDeviceAnew makes a new device whenever the profile is opened.
 	bugDeviceAnew
-	// bugEvictOff keeps one message fewer than it says.
+	// bugEvictOff drops one message more than it says.
 	bugEvictOff
 	// bugNewerIgnored opens a database of a newer program as if it were of this one.
 	bugNewerIgnored
