@@ -171,11 +171,16 @@ func (w *World) Clients() []*Client {
 
 // DumpTable records what the server has stored, for Check. Call it once, after the last message.
 func (w *World) DumpTable(ctx context.Context) error {
-	for m, err := range w.store.AllMessages(ctx, Channel) {
+	return dumpTable(ctx, w.store, w.History)
+}
+
+// dumpTable records what a server's store holds.
+func dumpTable(ctx context.Context, store *sqlite.DB, h *History) error {
+	for m, err := range store.AllMessages(ctx, Channel) {
 		if err != nil {
 			return fmt.Errorf("read the server's table: %w", err)
 		}
-		w.History.Stored(Row{Channel: m.Channel, Seq: m.Seq, ID: m.ID, User: m.User, Text: m.Text})
+		h.Stored(Row{Channel: m.Channel, Seq: m.Seq, ID: m.ID, User: m.User, Text: m.Text})
 	}
 	return nil
 }
