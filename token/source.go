@@ -62,7 +62,7 @@ func New(o Options) (*Source, error) {
 	}
 	s := &Source{opts: o, changed: make(chan struct{}), storing: make(chan struct{}, 1)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	kept, ok, err := o.Store.Load()
+	kept, ok, err := (keeper{o.Store}).Load()
 	if err != nil {
 		return nil, fmt.Errorf("load session: %w", err)
 	}
@@ -121,7 +121,7 @@ func (s *Source) adopt(gen int, t Tokens, renewed string) error {
 	s.cur, s.made = t, time.Now()
 	s.setLocked(Fresh, reason)
 	s.mu.Unlock()
-	if err := s.opts.Store.Save(t); err != nil {
+	if err := (keeper{s.opts.Store}).Save(t); err != nil {
 		return fmt.Errorf("keep session: %w", err)
 	}
 	return nil
@@ -137,7 +137,7 @@ func (s *Source) forget(gen int) error {
 	if newer {
 		return nil // it saved its own tokens, or deleted ours
 	}
-	if err := s.opts.Store.Delete(); err != nil {
+	if err := (keeper{s.opts.Store}).Delete(); err != nil {
 		return fmt.Errorf("forget session: %w", err)
 	}
 	return nil

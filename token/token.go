@@ -52,16 +52,6 @@ func (t Tokens) LogValue() slog.Value { return slog.StringValue(t.String()) }
 // ErrSignedOut ends the session; any other means that it may work later.
 type RefreshFunc func(ctx context.Context, old Tokens) (Tokens, error)
 
-// Store keeps the tokens. Its methods may be called concurrently.
-type Store interface {
-	// Load returns what is kept; ok is false if there is nothing.
-	Load() (t Tokens, ok bool, err error)
-	// Save replaces what is kept and returns when it is safe.
-	Save(Tokens) error
-	// Delete forgets what is kept. It is no error if there is nothing.
-	Delete() error
-}
-
 // State is what the session is good for at the moment.
 type State int
 

@@ -28,28 +28,31 @@ var mayImport = map[string][]string{
 	".":             append(append([]string{"internal/wire"}, leaves...), tools...),
 	"quality":       tools,
 	"token":         tools,
+	"token/...":     {"token"},
 	"api":           tools,
 	"realtime":      tools,
 	"outbox":        tools,
 	"inbox":         tools,
 	"upload":        tools,
-	"profile":       append([]string{"outbox", "inbox", "token", "upload"}, tools...),
+	"profile":       append([]string{"outbox", "inbox", "token", "upload", "internal/sqlitefile"}, tools...),
 	"server/...":    append([]string{"server/...", "internal/wire"}, tools...),
+	"server/sqlite": {"internal/sqlitefile"},
 	"faultnet":      nil,
-	"scenario/...":  append([]string{".", "scenario/...", "server", "server/sqlite", "profile", "faultnet"}, leaves...),
+	"scenario/...":  append([]string{".", "scenario/...", "server", "server/sqlite", "profile", "profile/profiletest", "faultnet"}, leaves...),
 	"agent":         slices.Concat([]string{".", "profile", "web"}, leaves, tools),
 	"web":           nil,
 	"cmd/...":       {"..."},
 	"examples/...":  append([]string{".", "profile", "web"}, leaves...),
 	"internal/wire": nil, "internal/backoff": nil, "internal/notify": nil,
-	"internal/bubble": nil, "internal/archtest": nil,
+	"internal/bubble": nil, "internal/archtest": nil, "internal/sqlitefile": nil,
+	"profile/profiletest": nil, // a disk that fails, for whoever opens a profile on it
 }
 
 // standardOnly packages reach nothing outside the standard library, however far.
 var standardOnly = []string{"faultnet", "internal/backoff", "internal/notify", "internal/wire", "internal/bubble"}
 
 // testKits may import testing; everything else that isn't a test must run where there is no test.
-var testKits = []string{"internal/bubble", "server/storetest"}
+var testKits = []string{"internal/bubble", "server/storetest", "token/tokentest"}
 
 // neverReach lists what a package must not reach, directly or through others. A pattern ends in "/..." to take in
 // what lies below; ours begin with "./".
@@ -60,13 +63,14 @@ var neverReach = map[string][]string{
 		"./.", "./quality", "./token", "./api", "./realtime", "./outbox", "./inbox", "./upload", "./profile",
 		"./faultnet", "./scenario/...", "./cmd/...", "./agent", "github.com/spf13/cobra",
 	},
-	"scenario/...": {"testing", "github.com/spf13/cobra"},
+	"scenario/...":        {"testing", "github.com/spf13/cobra"},
+	"profile/profiletest": {"testing"},
 }
 
 // client is what would make the client library heavy, or bind it to the server. database/sql/driver isn't in it: that is
 // an interface that ids implement, and brings no database.
 var client = []string{
-	"./server/...", "./faultnet", "./scenario/...", "./cmd/...", "./agent", "./profile", "testing",
+	"./server/...", "./faultnet", "./scenario/...", "./cmd/...", "./agent", "./profile/...", "./internal/sqlitefile", "testing",
 	"github.com/centrifugal/centrifuge", "github.com/spf13/cobra", "github.com/prometheus/...", "database/sql",
 	"github.com/ncruces/...", "github.com/jackc/...", "modernc.org/...", "github.com/mattn/go-sqlite3",
 	"charm.land/...", "github.com/charmbracelet/...", "github.com/pelletier/...", "github.com/redis/...",
@@ -77,7 +81,8 @@ var onlyIn = map[string][]string{
 	"github.com/spf13/cobra":            {"cmd/..."},
 	"github.com/prometheus/...":         {"server/...", "agent", "cmd/..."},
 	"github.com/centrifugal/centrifuge": {"server/..."},
-	"github.com/ncruces/...":            {"server/sqlite", "profile", "cmd/..."},
+	"github.com/ncruces/...":            {"server/sqlite", "profile/...", "internal/sqlitefile", "cmd/..."},
+	"github.com/gofrs/flock":            {"profile"},
 }
 
 // goPackage is what `go list -json` tells about a package.

@@ -7,15 +7,13 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"time"
 
+	"github.com/chatsdk/chatsdk/internal/sqlitefile"
 	"github.com/chatsdk/chatsdk/server"
-	"github.com/ncruces/go-sqlite3"
 	"github.com/ncruces/go-sqlite3/driver"
 	"github.com/ncruces/go-sqlite3/vfs"
 )
@@ -39,7 +37,7 @@ type DB struct {
 	// read has several. In memory it is write, since readers would block the writer there.
 	read *sql.DB
 	// lock is held to write through write or lazy, so that those two don't meet in SQLite's busy waiting.
-	lock chan struct{}
+	lock sqlitefile.Lock
 	vfs  string // name of the file system of a database in memory, or empty
 }
 
@@ -55,17 +53,11 @@ func Open(ctx context.Context, dir string) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find data folder: %w", err)
 	}
-	path := filepath.ToSlash(filepath.Join(abs, fileName))
-	if !strings.HasPrefix(path, "/") {
-		path = "/" + path // C:/…
-	}
 	dsn := func(sync string) string {
-		return "file://" + (&url.URL{Path: path}).EscapedPath() + "?" + url.Values{"_pragma": {
-			fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()),
-			"journal_mode(wal)", "synchronous(" + sync + ")", "foreign_keys(on)",
-		}}.Encode()
+		return sqlitefile.DSN(filepath.Join(abs, fileName), "", fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()),
+			"journal_mode(wal)", "synchronous("+sync+")", "foreign_keys(on)")
 	}
-	db := &DB{lock: make(chan struct{}, 1)}
+	db := &DB{lock: sqlitefile.NewLock()}
 	for _, p := range []struct {
 		to   **sql.DB
 		sync string
@@ -74,20 +66,15 @@ func Open(ctx context.Context, dir string) (*DB, error) {
 		if *p.to, err = driver.Open(dsn(p.sync)); err != nil {
 			return nil, errors.Join(fmt.Errorf("open database: %w", err), db.Close())
 		}
-		limit(*p.to, p.n)
+		sqlitefile.Limit(*p.to, p.n)
 	}
 	return db.ready(ctx)
 }
 
-// limit gives a pool n connections and keeps them: opening one costs as much as many queries.
-func limit(db *sql.DB, n int) {
-	db.SetMaxOpenConns(n)
-	db.SetMaxIdleConns(n)
-}
-
 func (db *DB) ready(ctx context.Context) (*DB, error) {
-	if err := db.migrate(ctx); err != nil {
-		return nil, errors.Join(classify(err), db.Close())
+	err := db.tx(ctx, db.write, func(tx *sql.Tx) error { return sqlitefile.Migrate(ctx, tx, migrations) })
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
 }
@@ -135,27 +122,11 @@ func (db *DB) Ping(ctx context.Context) error {
 // tx runs f in a transaction that writes from its beginning, through write or lazy, while nobody else in this process
 // writes. An error of f is handed back as it is, unless the store is why.
 func (db *DB) tx(ctx context.Context, pool *sql.DB, f func(*sql.Tx) error) error {
-	select {
-	case db.lock <- struct{}{}:
-		defer func() { <-db.lock }()
-	case <-ctx.Done():
-		return ctx.Err()
+	if err := db.lock.Acquire(ctx); err != nil {
+		return err
 	}
-	tx, err := pool.BeginTx(ctx, nil)
-	if err != nil {
-		return classify(err)
-	}
-	if err := f(tx); err != nil {
-		_ = tx.Rollback() // it fails if the transaction is over, and then there is nothing to take back
-		return classify(err)
-	}
-	return classify(tx.Commit())
-}
-
-// passing are SQLite's errors that aren't a fault of the program or of the data.
-var passing = []sqlite3.ErrorCode{
-	sqlite3.FULL, sqlite3.READONLY, sqlite3.IOERR, sqlite3.BUSY, sqlite3.LOCKED, sqlite3.CANTOPEN, sqlite3.PERM,
-	sqlite3.NOMEM, sqlite3.INTERRUPT,
+	defer db.lock.Release()
+	return classify(sqlitefile.Tx(ctx, pool, f))
 }
 
 // classify marks the errors that pass by themselves or by an operator's doing.
@@ -163,13 +134,10 @@ func classify(err error) error {
 	if err == nil || errors.Is(err, server.ErrUnavailable) {
 		return err
 	}
-	for _, code := range passing {
-		if errors.Is(err, code) {
-			return fmt.Errorf("%w: %w", server.ErrUnavailable, err)
-		}
-	}
-	if errors.Is(err, sql.ErrConnDone) || strings.HasSuffix(err.Error(), "database is closed") { // sql's own has no name
+	switch sqlitefile.KindOf(err) {
+	case sqlitefile.Full, sqlitefile.ReadOnly, sqlitefile.Busy, sqlitefile.Failing, sqlitefile.Closed:
 		return fmt.Errorf("%w: %w", server.ErrUnavailable, err)
+	case sqlitefile.Other, sqlitefile.Corrupt:
 	}
 	return err
 }

@@ -4,12 +4,13 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"net/url"
 
 	"github.com/ncruces/go-sqlite3"
 	"github.com/ncruces/go-sqlite3/driver"
 	"github.com/ncruces/go-sqlite3/util/vfsutil"
 	"github.com/ncruces/go-sqlite3/vfs"
+
+	"github.com/chatsdk/chatsdk/internal/sqlitefile"
 )
 
 // memory is a file system with one database file, which outlives the connections to it: database/sql drops a connection
@@ -56,11 +57,11 @@ func (f *memoryFile) CheckReservedLock() (bool, error) { return f.level >= vfs.L
 func OpenMemory(ctx context.Context, name string) (*DB, error) {
 	fs := "chatsdk-" + rand.Text()
 	vfs.Register(fs, &memory{})
-	w, err := driver.Open("file:/" + url.PathEscape(name) + "?vfs=" + fs + "&_pragma=busy_timeout(5000)&_pragma=foreign_keys(on)")
+	w, err := driver.Open(sqlitefile.DSN(name, fs, "busy_timeout(5000)", "foreign_keys(on)"))
 	if err != nil {
 		vfs.Unregister(fs)
 		return nil, fmt.Errorf("open database in memory: %w", err)
 	}
-	limit(w, 1)
-	return (&DB{write: w, lazy: w, read: w, lock: make(chan struct{}, 1), vfs: fs}).ready(ctx)
+	sqlitefile.Limit(w, 1)
+	return (&DB{write: w, lazy: w, read: w, lock: sqlitefile.NewLock(), vfs: fs}).ready(ctx)
 }

@@ -1,11 +1,5 @@
 package sqlite
 
-import (
-	"context"
-	"database/sql"
-	"fmt"
-)
-
 // migrations bring a database forward, each by one version (PRAGMA user_version). One that was released is never
 // changed; a new one is added at the end.
 var migrations = []string{
@@ -62,28 +56,4 @@ var migrations = []string{
 		seq     INTEGER NOT NULL
 	) STRICT;
 	CREATE UNIQUE INDEX outgoing_by_seq ON outgoing (channel, seq);`,
-}
-
-// migrate brings the database to the newest version, all in one transaction.
-func (db *DB) migrate(ctx context.Context) error {
-	return db.tx(ctx, db.write, func(tx *sql.Tx) error {
-		var version int
-		if err := tx.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&version); err != nil {
-			return fmt.Errorf("read database version: %w", err)
-		}
-		if version > len(migrations) {
-			return fmt.Errorf("the database has version %d and this program knows %d: use the newer program that wrote it",
-				version, len(migrations))
-		}
-		for i, m := range migrations[version:] {
-			if _, err := tx.ExecContext(ctx, m); err != nil {
-				return fmt.Errorf("migrate database to version %d: %w", version+i+1, err)
-			}
-		}
-		if version == len(migrations) {
-			return nil
-		}
-		_, err := tx.ExecContext(ctx, fmt.Sprintf(`PRAGMA user_version = %d`, len(migrations)))
-		return err
-	})
 }

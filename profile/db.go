@@ -1,0 +1,62 @@
+package profile
+
+import (
+	"context"
+	"database/sql"
+	"path/filepath"
+
+	"github.com/ncruces/go-sqlite3/driver"
+
+	"github.com/chatsdk/chatsdk/internal/sqlitefile"
+	"github.com/chatsdk/chatsdk/outbox"
+)
+
+// pragmas begin the one connection. The profile belongs to one process, so the connection keeps the file for itself:
+// then SQLite needs no shared memory beside the log, which also lets a file system made for tests hold it. With FULL a
+// commit waits for the disk. What another process holds is held for good, so waiting is short.
+var pragmas = []string{
+	"locking_mode(exclusive)", "busy_timeout(250)", "journal_mode(wal)", "synchronous(full)", "foreign_keys(on)",
+}
+
+// open opens the database, brings it forward and makes the stores.
+func (p *Profile) open(ctx context.Context, vfs string) (err error) {
+	if p.db, err = driver.Open(sqlitefile.DSN(filepath.Join(p.dir, fileName), vfs, pragmas...)); err != nil {
+		return p.fail(err)
+	}
+	sqlitefile.Limit(p.db, 1)
+	err = p.write(ctx, func(tx *sql.Tx) error {
+		if err := sqlitefile.Migrate(ctx, tx, migrations); err != nil {
+			return err
+		}
+		p.device, err = readDevice(ctx, tx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	p.inbox = newInboxStore(p)
+	p.tokens = &tokenStore{p, sqlitefile.NewLock()}
+	p.outbox = outbox.NewMemory()
+	return nil
+}
+
+// write runs f in a transaction while nobody else uses the database. When it returns nil, what f wrote survives power
+// loss. An error of f is handed back; one of the database as an *Error. ctx bounds the wait for its turn only: a
+// transaction cut short would cost the connection, and nobody would know what became of it.
+func (p *Profile) write(ctx context.Context, f func(tx *sql.Tx) error) error {
+	if err := p.lock.Acquire(ctx); err != nil {
+		return err
+	}
+	defer p.lock.Release()
+	return p.fail(sqlitefile.Tx(context.WithoutCancel(ctx), p.db, f))
+}
+
+// view runs f, which only reads, while nobody else uses the database. Errors and ctx are as with write. The queries of
+// f must not use a context that ends.
+func (p *Profile) view(ctx context.Context, f func(db *sql.DB) error) error {
+	if err := p.lock.Acquire(ctx); err != nil {
+		return err
+	}
+	defer p.lock.Release()
+	return p.fail(f(p.db))
+}
