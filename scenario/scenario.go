@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/chatsdk/chatsdk/faultnet"
+	"github.com/chatsdk/chatsdk/server"
 )
 
 // Scenario is one failure that users meet, with what has to hold in it. It is data: the runner gives it a clock.
@@ -19,6 +20,11 @@ type Scenario struct {
 	Warm    time.Duration       // talk before the first fault; defaults to 10s, in which the path is learnt
 	Faults  []Fault             // one after the other; the first client's link has them
 	Gap     time.Duration       // talk between faults and after the last; defaults to 5s
+
+	Limits server.Limits // of the server; zero fields are its defaults
+	// Play is a story of its own in place of clients that talk through Faults, or nil. dir is an empty folder for what
+	// it keeps. It adds to r what it measures; what the history shows is judged after it.
+	Play func(ctx context.Context, w *World, s Scenario, r *Report, dir string) error
 
 	Thresholds Thresholds
 }
@@ -87,7 +93,7 @@ var (
 
 // All returns the scenarios in the order of their ids. The slice is the caller's.
 func All() []Scenario {
-	return []Scenario{
+	return append([]Scenario{
 		{
 			ID: "1", Name: "slow network",
 			Why:        "over a satellite or a full cell, clients with fixed timeouts never connect, or send twice",
@@ -109,7 +115,7 @@ func All() []Scenario {
 			Faults:     []Fault{faultReset, faultSilentDrop, faultHalfOpenUp, faultHalfOpenDown},
 			Thresholds: Thresholds{CatchUpWithin: 2 * time.Second, Reconnects: 4, Resends: -1},
 		},
-	}
+	}, airplane()...)
 }
 
 // Find returns the scenario with the id.

@@ -38,6 +38,8 @@ type WorldOptions struct {
 	Seed   uint64
 	Link   faultnet.Conditions // of every client's link to the server
 	Limits server.Limits       // zero fields are the server's defaults
+	// AccessTTL is how long access tokens live. Zero is the server's default.
+	AccessTTL time.Duration
 	Logger *slog.Logger        // nil means nothing is logged
 }
 
@@ -58,6 +60,7 @@ type World struct {
 	srv     *server.Server
 	served  chan error
 	clients []*Client
+	devices []*Device
 }
 
 // carrier is the network of a world.
@@ -104,7 +107,7 @@ func (w *World) fork() *rand.Rand {
 // StartServer starts the server on its data, as at first or after StopServer.
 func (w *World) StartServer(ctx context.Context) error {
 	srv, err := server.New(server.Config{
-		Store: w.store, Key: w.key, Limits: w.opts.Limits, Logger: w.log, Argon: cheapArgon, Rand: w.fork(),
+		Store: w.store, Key: w.key, Limits: w.opts.Limits, AccessTTL: w.opts.AccessTTL, Logger: w.log, Argon: cheapArgon, Rand: w.fork(),
 		PingInterval: pingInterval, PongTimeout: pongTimeout,
 	})
 	if err != nil {
@@ -158,7 +161,7 @@ func (w *World) Close() error {
 	for _, c := range clients {
 		errs = append(errs, c.Stop())
 	}
-	errs = append(errs, w.StopServer(context.Background(), false), w.carrier.Close(), w.store.Close())
+	errs = append(errs, w.closeDevices(), w.StopServer(context.Background(), false), w.carrier.Close(), w.store.Close())
 	return errors.Join(errs...)
 }
 
@@ -200,5 +203,17 @@ func (w *World) Verdict(ctx context.Context) (Verdict, error) {
 	for _, c := range w.Clients() {
 		names = append(names, c.Name)
 	}
-	return Check(w.History, CheckOptions{Final: true, Acks: true, Members: map[string][]string{Channel: names}}), nil
+	devices := w.Devices()
+	users := map[string]string{}
+	for _, d := range devices {
+		users[d.Name] = d.User
+		if d.running() { // one whose profile was taken away has seen all that it will
+			names = append(names, d.Name)
+		}
+	}
+	// A report of what was sent dies with a program that crashes; what was shown to everybody doesn't.
+	acks := len(devices) == 0
+	return Check(w.History, CheckOptions{
+		Final: true, Acks: acks, Members: map[string][]string{Channel: names}, Users: users,
+	}), nil
 }
