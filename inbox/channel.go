@@ -3,10 +3,14 @@ package inbox
 // channel is what is known of one channel. All fields are guarded by Inbox.mu; the methods are pure.
 type channel struct {
 	name      string
+	saved     Saved  // what the store had at the start; until the channel is known, it is all there is to show
 	processed uint64 // the application's mark
+	shown     uint64 // the newest that a loop body may have got
+	mark      Mark   // as the store has it
+	again     span   // may have been shown before an unclean stop
 
-	known      bool   // top means something: the channel was followed
-	top        uint64 // everything after base up to here is in the store
+	known      bool   // the channel was followed: top is the one to fill up from
+	top        uint64 // everything that anybody asked for up to here is in the store
 	target     uint64 // the newest that the server is known to have
 	joined     uint64 // target of the last Follow: reaching it is being synced
 	following  bool   // Follow was called
@@ -22,9 +26,15 @@ type channel struct {
 	changed chan struct{} // closed and replaced when readers may find something new
 }
 
-func newChannel(name string, processed uint64) *channel {
+// span are the numbers after from up to to.
+type span struct{ from, to uint64 }
+
+func (s span) has(seq uint64) bool { return seq > s.from && seq <= s.to }
+
+func newChannel(name string, saved Saved) *channel {
 	return &channel{
-		name: name, processed: processed, pending: map[uint64]Message{},
+		name: name, saved: saved, processed: saved.Processed, shown: saved.Shown, mark: saved.Mark, top: saved.Last,
+		again: span{saved.Processed, saved.Shown}, pending: map[uint64]Message{},
 		readers: map[*reader]struct{}{}, changed: make(chan struct{}),
 	}
 }
@@ -45,11 +55,7 @@ func (c *channel) offer(m Message, limit int) {
 func (c *channel) follow(last uint64) {
 	c.following, c.recovering, c.joined = true, true, last
 	if !c.known {
-		c.known, c.top = true, last
-		for r := range c.readers { // placed now: by the time it runs, messages may have come
-			r.cursor, r.placed = r.wants(c.processed, last), true
-			c.top = min(c.top, r.cursor)
-		}
+		c.known, c.top = true, c.begin(last)
 		c.drop()
 		c.signal()
 	}
@@ -57,6 +63,23 @@ func (c *channel) follow(last uint64) {
 		c.verify = true // a reply that was overtaken, or a server that lost messages: it is asked which
 	}
 	c.target = max(c.target, last)
+}
+
+// begin places the readers, before messages come, and returns the number after which something may have to be fetched.
+// What the store has needn't be; a reader that wants older ones than it has reads them by itself.
+func (c *channel) begin(last uint64) uint64 {
+	top := last
+	have := c.saved.Last > 0 && planted != bugKeptIgnored
+	for r := range c.readers {
+		r.cursor, r.placed = r.wants(c.processed, last), true
+		if !have || r.cursor+1 >= c.saved.First {
+			top = min(top, r.cursor)
+		}
+	}
+	if have && top+1 >= c.saved.First && top < c.saved.Last {
+		return c.saved.Last
+	}
+	return top
 }
 
 // drop forgets pending messages that are no longer news.
@@ -74,6 +97,9 @@ func (c *channel) synced() bool { return c.following && c.known && !c.recovering
 // hasRun says whether the next message is waiting for the writer.
 func (c *channel) hasRun() bool {
 	_, ok := c.pending[c.top+1]
+	if planted == bugGapSkipped {
+		ok = len(c.pending) > 0
+	}
 	return c.known && ok
 }
 
@@ -82,6 +108,9 @@ func (c *channel) run() []Message {
 	var out []Message
 	for seq := c.top + 1; ; seq++ {
 		m, ok := c.pending[seq]
+		if !ok && planted == bugGapSkipped && seq < c.target {
+			continue
+		}
 		if !ok {
 			return out
 		}
@@ -114,7 +143,8 @@ func (c *channel) ahead(limit uint64) uint64 {
 func (c *channel) rewind(last uint64) {
 	c.gen++
 	c.top, c.target, c.joined = min(c.top, last), last, min(c.joined, last)
-	c.processed = min(c.processed, last)
+	c.processed, c.shown, c.again.to = min(c.processed, last), min(c.shown, last), min(c.again.to, last)
+	c.mark = Mark{min(c.mark.Processed, last), min(c.mark.Shown, last)}
 	clear(c.pending)
 	for r := range c.readers {
 		r.cursor = min(r.cursor, last)

@@ -18,6 +18,7 @@ type Inbox struct {
 	cancel  context.CancelFunc
 	wg      sync.WaitGroup
 	wake    chan struct{} // 1-buffered: a channel is dirty
+	marked  chan struct{} // 1-buffered: a mark moved
 	changes *notify.Hub[Change]
 
 	// storing is the lock of the store's writes: a write that was decided before the server turned out to have lost
@@ -31,7 +32,8 @@ type Inbox struct {
 	upEdge   chan struct{} // closed and replaced when up becomes true
 	rng      *rand.Rand
 	channels map[string]*channel
-	marks    map[string]uint64 // processed marks of channels not made yet
+	saved    map[string]Saved // what the store had at the start
+	flushed  bool             // Close has kept the marks
 }
 
 // New makes an inbox. Nothing runs yet, and nothing is fetched until NetworkUp(true).
@@ -40,13 +42,13 @@ func New(o Options) (*Inbox, error) {
 	if err != nil {
 		return nil, err
 	}
-	marks, err := o.Store.Load(context.Background())
+	saved, err := o.Store.Load(context.Background())
 	if err != nil {
-		return nil, fmt.Errorf("load processed marks: %w", err)
+		return nil, fmt.Errorf("load received messages: %w", err)
 	}
 	i := &Inbox{
-		opts: o, rng: o.Rand, marks: marks, storing: make(chan struct{}, 1),
-		wake: make(chan struct{}, 1), upEdge: make(chan struct{}), channels: map[string]*channel{},
+		opts: o, rng: o.Rand, saved: saved, storing: make(chan struct{}, 1),
+		wake: make(chan struct{}, 1), marked: make(chan struct{}, 1), upEdge: make(chan struct{}), channels: map[string]*channel{},
 		changes: notify.New(Change{}, func(_, newer Change) Change { return newer }),
 	}
 	i.ctx, i.cancel = context.WithCancel(context.Background())
@@ -74,15 +76,18 @@ func (i *Inbox) spawnLocked(f func()) bool {
 	return !i.closed
 }
 
-// Close ends readers and fetches and returns when every goroutine is gone. Readers get ErrClosed. Idempotent.
+// Close ends readers and fetches, keeps what is still to be kept, and returns when every goroutine is gone. Readers get
+// ErrClosed. It doesn't wait for a loop body that runs: what that is busy with counts as processed if the store is
+// still open when it is done, else it is shown again. Idempotent.
 func (i *Inbox) Close() error {
 	i.mu.Lock()
 	i.closed = true
 	i.mu.Unlock()
 	i.cancel()
 	i.wg.Wait()
+	err := i.flushAtClose()
 	i.changes.Close()
-	return nil
+	return err
 }
 
 // Receive takes a message from the stream, in any order and as often as it comes. It never blocks.
@@ -146,7 +151,7 @@ func (i *Inbox) State(name string) Snapshot {
 	defer i.mu.Unlock()
 	ch := i.channels[name]
 	if ch == nil {
-		return Snapshot{Processed: i.marks[name]}
+		return Snapshot{Top: i.saved[name].Last, Processed: i.saved[name].Processed}
 	}
 	return Snapshot{Top: ch.top, Target: ch.target, Processed: ch.processed, Synced: ch.synced()}
 }
@@ -155,7 +160,7 @@ func (i *Inbox) State(name string) Snapshot {
 func (i *Inbox) channelLocked(name string) *channel {
 	ch := i.channels[name]
 	if ch == nil {
-		ch = newChannel(name, i.marks[name])
+		ch = newChannel(name, i.saved[name])
 		i.channels[name] = ch
 	}
 	return ch

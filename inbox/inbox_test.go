@@ -131,17 +131,17 @@ func TestProcessedIsMarkedAlsoOnBreak(t *testing.T) {
 func TestSlowReader(t *testing.T) {
 	bubble.Run(t, func(t *testing.T) {
 		h := &history{}
-		i := start(t, inbox.Options{Fetch: h.fetch})
+		i := start(t, inbox.Options{Fetch: h.fetch, Ahead: 2048}) // less than what waits below: the slow one isn't waited for
 		slow, fast := read(t, i, inbox.Start, time.Millisecond), read(t, i, inbox.Start, 0)
 		i.Follow("c", 0)
 		i.CaughtUp("c")
-		const n = 12_000 // far more than a memory store keeps
+		const n = 24_000 // far more than a memory store keeps
 		for range n {
 			i.Receive(h.push())
 		}
 		synctest.Wait()
 		fast.want(t, 1, n)
-		time.Sleep(15 * time.Second)
+		time.Sleep(30 * time.Second)
 		slow.want(t, 1, n)
 		if s := i.State("c"); s.Processed != n {
 			t.Errorf("state %+v", s)

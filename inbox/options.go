@@ -21,8 +21,11 @@ type Options struct {
 
 	// PageSize is how many messages are asked for at once. Defaults to 200.
 	PageSize int
-	// Ahead is how far a channel is fetched ahead of its slowest reader, in messages. Defaults to 2,048, half of what a
-	// memory store keeps.
+	// Pages is the most pages that are asked for side by side, where much is missing and the link carries them: ten of
+	// the default size are 400 kB of usual messages. Defaults to 10; 1 asks for one after the other.
+	Pages int
+	// Ahead is how far a channel is fetched ahead of its slowest reader, in messages; it goes on when the reader has come
+	// half as near. Defaults to 4,096, half of what a memory store keeps.
 	Ahead int
 	// Pending is the most messages of a channel that wait for a gap to be filled; what comes beyond is fetched.
 	// Defaults to 4,096.
@@ -43,7 +46,8 @@ func (o Options) withDefaults() (Options, error) {
 		return o, errors.New("inbox: Options.Store and Options.Fetch are required")
 	}
 	orDefault(&o.PageSize, 200)
-	orDefault(&o.Ahead, 2048)
+	orDefault(&o.Pages, 10)
+	orDefault(&o.Ahead, 4096)
 	orDefault(&o.Pending, 4096)
 	orDefault(&o.FetchTimeout, 10*time.Second)
 	orDefault(&o.RetryMin, 100*time.Millisecond)

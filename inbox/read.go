@@ -12,6 +12,7 @@ type reader struct {
 	from   From
 	placed bool   // cursor means something
 	cursor uint64 // the last message that was shown
+	pages  pages  // of what the store dropped; the reading goroutine's alone
 }
 
 // wants is the number after which the reader begins when the server's newest message is last.
@@ -32,7 +33,7 @@ func (r *reader) wants(processed, last uint64) uint64 {
 // the last thing yielded: ctx's or ErrClosed. Fetch errors are retried.
 func (i *Inbox) Read(ctx context.Context, name string, from From) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
-		r := &reader{from: from}
+		r := &reader{from: from, pages: newPages(i.opts)}
 		i.mu.Lock()
 		ch := i.channelLocked(name)
 		ch.readers[r] = struct{}{}
@@ -59,9 +60,16 @@ func (i *Inbox) Read(ctx context.Context, name string, from From) iter.Seq2[Mess
 				i.waitFor(ctx, i.backoff(failed))
 				continue
 			}
-			failed = 0
-			if !i.show(ctx, ch, r, msgs, gen, yield) {
+			more, err := i.show(ctx, ch, r, msgs, gen, yield)
+			switch {
+			case !more:
 				return
+			case err != nil:
+				failed++
+				i.opts.Logger.Error("show messages", "channel", name, "err", err)
+				i.waitFor(ctx, i.backoff(failed))
+			default:
+				failed = 0
 			}
 		}
 	}
@@ -81,11 +89,11 @@ func (i *Inbox) next(ctx context.Context, ch *channel, r *reader) (msgs []Messag
 		i.mu.Lock()
 		i.placeLocked(ch, r)
 		cursor, top, gen := r.cursor, ch.top, ch.gen
-		behind := r.placed && ch.known && cursor < top
+		behind := r.placed && cursor < top
 		changed, edge := ch.changed, i.upEdge
 		i.mu.Unlock()
 		if behind {
-			msgs, err := i.old(ctx, ch, cursor, top)
+			msgs, err := i.old(ctx, ch, r, cursor, top)
 			if err != nil || len(msgs) > 0 {
 				return msgs, gen, err
 			}
@@ -103,7 +111,7 @@ func (i *Inbox) next(ctx context.Context, ch *channel, r *reader) (msgs []Messag
 
 // old reads messages between cursor and top, which are in the store or were dropped by it. None means that they can't
 // be had now.
-func (i *Inbox) old(ctx context.Context, ch *channel, cursor, top uint64) ([]Message, error) {
+func (i *Inbox) old(ctx context.Context, ch *channel, r *reader, cursor, top uint64) ([]Message, error) {
 	msgs, err := i.opts.Store.Page(ctx, ch.name, cursor, i.opts.PageSize)
 	if err != nil {
 		return nil, fmt.Errorf("read kept messages: %w", err)
@@ -114,7 +122,7 @@ func (i *Inbox) old(ctx context.Context, ch *channel, cursor, top uint64) ([]Mes
 	if len(msgs) > 0 && msgs[0].Seq == cursor+1 || !up {
 		return contiguous(msgs, cursor, top), nil
 	}
-	msgs, last, err := i.page(ctx, ch.name, cursor)
+	msgs, last, err := i.round(ctx, &r.pages, question{name: ch.name, after: cursor, target: top, room: i.opts.Ahead})
 	if err != nil {
 		return nil, err
 	}
@@ -134,62 +142,23 @@ func contiguous(msgs []Message, cursor, top uint64) []Message {
 	return msgs
 }
 
-// show yields messages and marks each as processed when the body is done with it.
-func (i *Inbox) show(ctx context.Context, ch *channel, r *reader, msgs []Message, gen int, yield func(Message, error) bool) bool {
+// show yields messages and marks each as processed when the body is done with it. more is false when the loop is over.
+func (i *Inbox) show(ctx context.Context, ch *channel, r *reader, msgs []Message, gen int, yield func(Message, error) bool) (more bool, err error) {
 	for _, m := range msgs {
 		if ctx.Err() != nil || i.ctx.Err() != nil {
-			return true // the caller sees why
+			return true, nil // the caller sees why
 		}
-		i.mu.Lock()
-		stale := gen != ch.gen // the channel was rewound meanwhile
-		i.mu.Unlock()
-		if stale {
-			return true
+		if ok, err := i.reserve(ch, m.Seq, gen); !ok || err != nil {
+			return true, err
 		}
+		m.Replay = i.begins(ch, r, m.Seq)
 		more := yield(m, nil)
-		i.mark(ch, r, m.Seq, gen)
+		i.ends(ch, r, m.Seq, gen)
 		if !more {
-			return false
+			return false, nil
 		}
 	}
-	return true
-}
-
-// mark moves the cursor and raises the processed mark.
-func (i *Inbox) mark(ch *channel, r *reader, seq uint64, gen int) {
-	i.mu.Lock()
-	raise := i.markLocked(ch, r, seq, gen)
-	i.mu.Unlock()
-	if !raise {
-		return
-	}
-	defer i.lockStore()()
-	i.mu.Lock()
-	void := gen != ch.gen
-	i.mu.Unlock()
-	if void {
-		return
-	}
-	// Without the ending context: the message was processed, whatever ends now.
-	err := i.opts.Store.Commit(context.WithoutCancel(i.ctx), Tx{Processed: map[string]uint64{ch.name: seq}})
-	if err != nil {
-		i.opts.Logger.Error("keep processed mark; the message may be shown again", "channel", ch.name, "seq", seq, "err", err)
-	}
-}
-
-// markLocked says whether the mark is news. After a rewind the number is another message's, and counts for nothing.
-func (i *Inbox) markLocked(ch *channel, r *reader, seq uint64, gen int) bool {
-	if gen != ch.gen {
-		return false
-	}
-	before := ch.ahead(i.reach())
-	r.cursor = seq
-	if ahead := uint64(i.opts.Ahead); ch.filling && before >= ahead && ch.ahead(i.reach()) < ahead {
-		ch.signal() // the filler waits for this
-	}
-	raise := seq > ch.processed
-	ch.processed = max(ch.processed, seq)
-	return raise
+	return true, nil
 }
 
 // waitFor waits for d, ctx or Close.

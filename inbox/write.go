@@ -1,15 +1,26 @@
 package inbox
 
 import (
+	"fmt"
 	"time"
 )
 
-// write moves contiguous messages into the store until Close.
+// write moves contiguous messages into the store, and marks that no such transaction took along, until Close.
 func (i *Inbox) write() {
+	var flush <-chan time.Time // ends the wait of a mark, or nil if none waits
 	for failed := 0; ; {
 		select {
 		case <-i.ctx.Done():
 			return
+		case <-i.marked:
+			if flush == nil {
+				flush = time.After(markDelay)
+			}
+			continue
+		case <-flush:
+			flush = nil
+			i.flush()
+			continue
 		case <-i.wake:
 		}
 		if i.writeAll() {
@@ -36,7 +47,7 @@ func (i *Inbox) writeAll() bool {
 	ok := true
 	for _, ch := range i.takeDirty() {
 		if err := i.writeRun(ch); err != nil {
-			i.opts.Logger.Error("keep received messages", "channel", ch.name, "err", err)
+			i.opts.Logger.Error("store received messages", "channel", ch.name, "err", err)
 			ok = false
 		}
 	}
@@ -49,15 +60,29 @@ func (i *Inbox) writeRun(ch *channel) error {
 	i.mu.Lock()
 	run := ch.run()
 	i.mu.Unlock()
-	if len(run) == 0 {
+	return i.keep(ch, run)
+}
+
+// keep writes messages that follow top, with the channel's mark, which costs nothing more. The store's lock is held.
+func (i *Inbox) keep(ch *channel, msgs []Message) error {
+	if len(msgs) == 0 {
 		return nil
 	}
-	if err := i.opts.Store.Commit(i.ctx, Tx{Messages: run}); err != nil {
-		return err
+	last := msgs[len(msgs)-1].Seq
+	i.mu.Lock()
+	mark := ch.nextMark(last)
+	tx := Tx{Messages: msgs}
+	if mark != ch.mark {
+		tx.Marks = map[string]Mark{ch.name: mark}
+	}
+	i.mu.Unlock()
+	if err := i.opts.Store.Commit(i.ctx, tx); err != nil {
+		return fmt.Errorf("keep received messages: %w", err)
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.raiseLocked(ch, run[len(run)-1].Seq)
+	ch.mark = mark
+	i.raiseLocked(ch, last)
 	i.stirLocked(ch)
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
@@ -15,7 +16,10 @@ const maxChannel = 64
 
 // check fills in what the caller may leave out and refuses what no server would take.
 func (o *Options) check(e Entry) (Entry, error) {
-	e = Entry{ID: e.ID, Channel: e.Channel, Text: e.Text, Attachments: e.Attachments}.clone()
+	e = Entry{
+		ID: e.ID, Account: e.Account, Channel: e.Channel, Text: e.Text, Attachments: e.Attachments,
+		After: e.After, Needs: e.Needs, ExpiresIn: e.ExpiresIn,
+	}.clone()
 	if e.ID == "" {
 		id, err := uuid.NewV7()
 		if err != nil {
@@ -29,34 +33,81 @@ func (o *Options) check(e Entry) (Entry, error) {
 		return e, &InvalidError{Field: "id", Reason: "it must be a UUID such as 0190b6a4-5f3c-7c1e-8a2b-3d4e5f607182"}
 	case e.Channel == "" || len(e.Channel) > maxChannel:
 		return e, &InvalidError{Field: "channel", Reason: fmt.Sprintf("it must have 1 to %d characters", maxChannel)}
-	case e.Text == "" && len(e.Attachments) == 0:
-		return e, &InvalidError{Field: "text", Reason: "it is empty"}
-	case len(e.Text) > o.MaxTextBytes:
-		return e, &InvalidError{Field: "text", Reason: fmt.Sprintf("%d bytes are more than the %d that fit", len(e.Text), o.MaxTextBytes)}
-	case !utf8.ValidString(e.Text):
-		return e, &InvalidError{Field: "text", Reason: "it isn't UTF-8"}
-	case len(e.Attachments) > 0 && !json.Valid(e.Attachments):
-		return e, &InvalidError{Field: "attachments", Reason: "they aren't JSON"}
+	case len(e.After) > maxWaits:
+		return e, &InvalidError{Field: "after", Reason: fmt.Sprintf("more than %d entries to wait for", maxWaits)}
+	case len(e.Needs) > maxWaits:
+		return e, &InvalidError{Field: "needs", Reason: fmt.Sprintf("more than %d things to wait for", maxWaits)}
 	}
 	e.ID = id.String()
-	if n := e.size(); n > o.MaxEntryBytes {
-		return e, &InvalidError{Field: "entry", Reason: fmt.Sprintf("as JSON it has %d bytes, more than the %d that fit a frame", n, o.MaxEntryBytes)}
+	for i, id := range e.After {
+		e.After[i] = strings.ToLower(id)
 	}
-	return e, nil
+	for i, n := range e.Needs {
+		if n.Name == "" || len(n.Name) > maxNeedName || slices.ContainsFunc(e.Needs[:i], func(m Need) bool { return m.Name == n.Name }) {
+			return e, &InvalidError{Field: "needs", Reason: fmt.Sprintf("each has a name of its own of 1 to %d characters", maxNeedName)}
+		}
+		e.Needs[i].Result = nil
+	}
+	return e, o.checkContent(e)
+}
+
+// maxWaits is the most entries, and the most things beside them, that one entry may wait for.
+const maxWaits = 16
+
+// maxNeedName is the longest name of a need.
+const maxNeedName = 256
+
+// checkContent refuses content that no server would take.
+func (o *Options) checkContent(e Entry) error {
+	var list []json.RawMessage
+	switch {
+	case e.Text == "" && len(e.Attachments) == 0 && len(e.Needs) == 0:
+		return &InvalidError{Field: "text", Reason: "it is empty"}
+	case len(e.Text) > o.MaxTextBytes:
+		return &InvalidError{Field: "text", Reason: fmt.Sprintf("%d bytes are more than the %d that fit", len(e.Text), o.MaxTextBytes)}
+	case !utf8.ValidString(e.Text):
+		return &InvalidError{Field: "text", Reason: "it isn't UTF-8"}
+	case len(e.Attachments) > 0 && json.Unmarshal(e.Attachments, &list) != nil:
+		return &InvalidError{Field: "attachments", Reason: "they aren't a JSON list"}
+	}
+	if n := e.size(); n > o.MaxEntryBytes {
+		return &InvalidError{Field: "entry", Reason: fmt.Sprintf("as JSON it has %d bytes, more than the %d that fit a frame", n, o.MaxEntryBytes)}
+	}
+	return nil
 }
 
 // entryFrame is what the JSON of an entry has beside text, channel and attachments.
 const entryFrame = 128
 
 // size is about how many bytes the entry has as JSON.
-func (e Entry) size() int {
-	b, err := json.Marshal(e.Text)
-	if err != nil {
-		return len(e.Text)
+func (e *Entry) size() int {
+	n := jsonLen(e.Text) + len(e.Channel) + len(e.Attachments) + entryFrame
+	for _, need := range e.Needs {
+		n += len(need.Result) + 1
 	}
-	return len(b) + len(e.Channel) + len(e.Attachments) + entryFrame
+	return n
+}
+
+// jsonLen is the length of s as a JSON string, as package json writes it.
+func jsonLen(s string) int {
+	n := len(s) + 2
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '"' || c == '\\' || c == '\n' || c == '\r' || c == '\t' || c == '\b' || c == '\f':
+			n++
+		case c < ' ' || c == '<' || c == '>' || c == '&':
+			n += 5
+		case c == 0xe2 && strings.HasPrefix(s[i:], "\u2028") || c == 0xe2 && strings.HasPrefix(s[i:], "\u2029"):
+			n += 3
+		}
+	}
+	return n
 }
 
 func sortByOrder(entries []Entry) {
 	slices.SortFunc(entries, func(a, b Entry) int { return cmp.Compare(a.Order, b.Order) })
+}
+
+func sortChanges(changes []Change) {
+	slices.SortStableFunc(changes, func(a, b Change) int { return cmp.Compare(a.Entry.Order, b.Entry.Order) })
 }

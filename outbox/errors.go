@@ -11,8 +11,14 @@ import (
 var (
 	ErrFull       = errors.New("outbox: full") // matched by every *FullError
 	ErrNotFound   = errors.New("outbox: no such entry")
-	ErrNotQueued  = errors.New("outbox: entry is no longer queued") // too late to cancel
+	ErrNotQueued  = errors.New("outbox: entry is no longer queued") // too late to cancel or to edit
+	ErrNotParked  = errors.New("outbox: entry isn't parked")        // nothing to retry or to discard
+	ErrChanged    = errors.New("outbox: entry was changed meanwhile; look at it and edit again")
 	ErrNotStarted = errors.New("outbox: not started")
+
+	// ErrDisk is what a store's error matches when it can't write: the disk is full or read-only. Nothing was queued;
+	// what is queued stays, and goes on by itself once there is room.
+	ErrDisk = errors.New("outbox: can't write to disk; free some space or check its permissions")
 
 	// ErrClosed matches net.ErrClosed too.
 	ErrClosed error = closedError{}
@@ -25,14 +31,19 @@ func (closedError) Is(target error) bool { return target == net.ErrClosed }
 
 // FullError says which limit was reached. It matches ErrFull. Trying again helps once something was sent.
 type FullError struct {
+	Channel             string // whose limit it is; "" is the whole queue's
 	Entries, MaxEntries int
 	Bytes, MaxBytes     int64
 }
 
 // Error names the limit.
 func (e *FullError) Error() string {
-	return fmt.Sprintf("outbox: full: %d of %d entries, %d of %d bytes; wait until some are sent, or raise the limit",
-		e.Entries, e.MaxEntries, e.Bytes, e.MaxBytes)
+	what := "full"
+	if e.Channel != "" {
+		what = "full for channel " + e.Channel
+	}
+	return fmt.Sprintf("outbox: %s: %d of %d entries, %d of %d bytes; wait until some are sent, discard parked ones, or raise the limit",
+		what, e.Entries, e.MaxEntries, e.Bytes, e.MaxBytes)
 }
 
 // Is matches ErrFull.
@@ -40,7 +51,7 @@ func (e *FullError) Is(target error) bool { return target == ErrFull }
 
 // InvalidError says that an entry can never be sent as it is. Nothing was queued.
 type InvalidError struct {
-	Field  string // "id", "channel", "text", "attachments" or "entry"
+	Field  string // "id", "channel", "text", "attachments", "after", "needs", "expiry" or "entry"
 	Reason string
 }
 

@@ -1,5 +1,10 @@
 package outbox
 
+import (
+	"testing"
+	"time"
+)
+
 // Event is event for tests of Next.
 type Event = event
 
@@ -7,4 +12,38 @@ type Event = event
 var Next = next
 
 // Events are all events in order.
-var Events = []Event{evTransmit, evAck, evDelivered, evRefuse, evRetry, evCancel, evExpire, evPark}
+var Events = []Event{
+	evTransmit, evAck, evDelivered, evRefuse, evRetry, evCancel, evExpire, evPark, evEdit, evResume, evDiscard,
+}
+
+// WithWall gives options a clock that the test can set.
+func WithWall(o Options, wall func() time.Time) Options {
+	o.wall = wall
+	return o
+}
+
+// Bug is bug.
+type Bug = bug
+
+// The bugs that can be planted.
+const (
+	BugForgetAck        = bugForgetAck
+	BugNewID            = bugNewID
+	BugOtherAccount     = bugOtherAccount
+	BugSameNumber       = bugSameNumber
+	BugEditRaces        = bugEditRaces
+	BugIgnoreDependency = bugIgnoreDependency
+	BugExpireOnJump     = bugExpireOnJump
+	BugSettleAsSent     = bugSettleAsSent
+	BugRetryAnew        = bugRetryAnew
+	LastBug             = bugLast
+)
+
+// Plant switches a bug on until the test ends.
+func Plant(t *testing.T, b Bug) {
+	planted = b
+	t.Cleanup(func() { planted = bugNone })
+}
+
+// JSONLen is jsonLen.
+var JSONLen = jsonLen

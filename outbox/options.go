@@ -39,10 +39,14 @@ type Options struct {
 	// BatchBytes is the most bytes in one batch, as JSON; a longer entry goes alone. Defaults to 48 KiB, which with its
 	// frame stays under the 64 KiB that servers of the Centrifuge protocol accept.
 	BatchBytes int
-	// MaxEntries is the most open entries. Defaults to 100,000.
+	// MaxEntries is the most open and parked entries. Defaults to 100,000.
 	MaxEntries int
-	// MaxBytes is the most bytes of open entries, as JSON. Defaults to 64 MiB.
+	// MaxBytes is the most bytes of open and parked entries, as JSON. Defaults to 64 MiB.
 	MaxBytes int64
+	// MaxChannelEntries is MaxEntries for one channel of one account. Defaults to MaxEntries.
+	MaxChannelEntries int
+	// MaxChannelBytes is MaxBytes for one channel of one account. Defaults to MaxBytes.
+	MaxChannelBytes int64
 	// MaxTextBytes is the longest text. Defaults to 16 KiB, the reference server's limit.
 	MaxTextBytes int
 	// MaxEntryBytes is the largest entry, as JSON: more than a frame can't be sent, however short the text was before
@@ -51,6 +55,16 @@ type Options struct {
 	// SendTimeout bounds one call of Send. Defaults to 30s: the connection's own detection is much faster, this is for
 	// a Send that has none.
 	SendTimeout time.Duration
+	// Pace is how fast entries are sent, over all channels. The zero value is no limit; Queue.SetPace follows what a
+	// server tells. What a server asks us to wait is respected in any case.
+	Pace Pace
+	// Expiry is how long an entry that doesn't say so itself is of use while it is queued. Defaults to 0: for ever.
+	Expiry time.Duration
+	// OnParked says what becomes of a channel when one of its entries is refused for good. It is called by the queue's
+	// own goroutine and must return at once. Nil, and the zero Policy, let the channel go on.
+	OnParked func(channel string) Policy
+	// InletEvery is how often a Store that is an Inlet is asked what other processes handed over. Defaults to 250ms.
+	InletEvery time.Duration
 	// RetryMin and RetryMax bound the backoff after failures while ready: exponential from RetryMin, capped at RetryMax,
 	// jittered to between half and all of it. Becoming ready ends it. Default to 100ms and 1s.
 	RetryMin, RetryMax time.Duration
@@ -60,6 +74,15 @@ type Options struct {
 	Rand *rand.Rand
 	// Logger gets what is out of the ordinary, never a text. Nil discards.
 	Logger *slog.Logger
+
+	wall func() time.Time // this machine's clock; for tests, which set it
+}
+
+// Policy is what becomes of a channel's later entries when one is refused for good. What is under way behind it
+// arrives in any case: the refusal is known a round trip later.
+type Policy struct {
+	Block bool          // they wait until the entry is retried or discarded
+	For   time.Duration // they wait this long; above 0 it goes before Block. A new run begins to count anew
 }
 
 func (o Options) withDefaults() (Options, error) {
@@ -74,6 +97,9 @@ func (o Options) withDefaults() (Options, error) {
 	orDefault(&o.BatchBytes, 48<<10)
 	orDefault(&o.MaxEntries, 100_000)
 	orDefault(&o.MaxBytes, 64<<20)
+	orDefault(&o.MaxChannelEntries, o.MaxEntries)
+	orDefault(&o.MaxChannelBytes, o.MaxBytes)
+	orDefault(&o.InletEvery, 250*time.Millisecond)
 	orDefault(&o.MaxTextBytes, 16<<10)
 	orDefault(&o.MaxEntryBytes, 60<<10)
 	orDefault(&o.SendTimeout, 30*time.Second)
@@ -83,6 +109,9 @@ func (o Options) withDefaults() (Options, error) {
 	o.Rand = backoff.Rand(o.Rand)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.wall == nil {
+		o.wall = func() time.Time { return time.Now().Round(0) }
 	}
 	return o, nil
 }

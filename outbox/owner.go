@@ -3,72 +3,105 @@ package outbox
 import (
 	"context"
 	"errors"
-	"fmt"
-	"maps"
 	"slices"
 	"time"
 )
 
 // owner is the state of the one goroutine that owns the queue.
 type owner struct {
-	q       *Queue
-	lanes   map[string]*lane
-	turn    []*lane // lanes in the order of their turns
-	order   uint64
-	flights int
-	landed  chan flight      // results; as many places as the window has
-	notYet  time.Time        // the server asked everybody to wait
-	items   map[string]*item // the open ones by id
-	bytes   int64
-	moved   []Change // to publish when the transaction is kept
-	undo    []func() // what a failed transaction takes back
-	fails   int      // failed commits in a row
+	q        *Queue
+	lanes    map[Lane]*lane
+	turn     []*lane // lanes in the order of their turns
+	order    uint64
+	account  string // whose entries may be sent
+	paused   bool
+	flights  int
+	landed   chan flight        // results; as many places as the window has
+	notYet   time.Time          // the server asked everybody to wait
+	bucket   bucket             // the pace
+	items    map[string]*item   // the open ones by id
+	parked   map[string]*item   // the parked ones by id
+	children map[string][]*item // open and parked ones by the ids that they go after
+	expiring map[*item]struct{} // queued ones that have a deadline
+	expiryT  time.Time          // when to look at them
+	clock    clock              // tells when somebody sets this machine's clock
+	bytes    int64              // of open and parked ones
+	moved    []Change           // to publish when the transaction is kept
+	undo     []func()           // what a failed transaction takes back
+	unsaved  Tx                 // outcomes that are known and told, and that the store couldn't take yet
+	fails    int                // failed commits in a row
+	storeT   time.Time          // after a failed commit: nothing before
+	storeErr error              // the failure, until a commit succeeds
+	drained  []request          // finished when nothing is under way
+	inlet    Inlet              // or nil
+	inletT   time.Time          // when to ask it again
 
-	up     context.Context // ends when the queue stops being ready
-	down   context.CancelFunc
-	isUp   bool
-	timer  *time.Timer
-	gen    int       // counts the times that up was made
-	storeT time.Time // after a failed commit: nothing before
+	up    context.Context // ends when the queue stops being ready
+	down  context.CancelFunc
+	isUp  bool
+	timer *time.Timer
+	gen   int // counts the times that up was made
 }
 
 func newOwner(q *Queue) owner {
-	return owner{q: q, items: map[string]*item{}, lanes: map[string]*lane{}, landed: make(chan flight, q.opts.Window)}
+	inlet, _ := q.opts.Store.(Inlet)
+	return owner{
+		q: q, lanes: map[Lane]*lane{}, items: map[string]*item{}, parked: map[string]*item{}, children: map[string][]*item{},
+		expiring: map[*item]struct{}{}, landed: make(chan flight, q.opts.Window), inlet: inlet,
+		bucket: bucket{pace: q.opts.Pace}, clock: clock{wall: q.opts.wall},
+	}
 }
 
 // load takes over what a former run left. What was under way then is sent again with its number. Queue.mu is held.
 func (o *owner) load(s Saved) {
-	o.order = s.Order
+	now := time.Now()
+	o.order, o.account = s.Order, s.Account
+	if planted == bugSameNumber {
+		s.Counts = nil
+	}
+	for id, c := range s.Counts {
+		l := o.lane(id)
+		l.count, l.doubt = c, true // until the server's word: the run may have ended before it heard of the last ones
+	}
+	o.items = make(map[string]*item, len(s.Entries))
+	o.q.open = make(map[string]Entry, len(s.Entries))
 	for _, e := range s.Entries {
 		e.Attempt = 0 // counts for this process
 		it := &item{Entry: e, bytes: e.size()}
-		o.items[e.ID] = it
-		o.bytes += int64(it.bytes)
-		o.q.open[e.ID] = it.clone()
-		l := o.lane(e.Channel)
-		l.items = append(l.items, it)
-		l.last = max(l.last, e.DeviceSeq)
-		l.careful = l.careful || e.DeviceSeq != 0
+		l := o.lane(e.Lane())
+		l.count.Last = max(l.count.Last, e.DeviceSeq)
+		l.doubt = l.doubt || e.DeviceSeq != 0
 		o.order = max(o.order, e.Order)
+		it.deadline = o.clock.deadline(now, &it.Entry)
+		if e.State == Parked {
+			o.hold(it, now)
+			o.q.parked[e.ID] = e
+		} else {
+			o.q.open[e.ID] = e
+		}
+		o.place(it)
 	}
 	o.q.bytes = o.bytes
-	for _, ch := range slices.Sorted(maps.Keys(s.DeviceSeqs)) {
-		l := o.lane(ch)
-		l.last, l.careful = max(l.last, s.DeviceSeqs[ch]), true // the numbers may have been in doubt when the run ended
-	}
+	o.q.view.account = o.account
 }
 
-func (o *owner) lane(name string) *lane {
-	l := o.lanes[name]
+func (o *owner) lane(id Lane) *lane {
+	l := o.lanes[id]
 	if l == nil {
-		l = &lane{name: name}
-		o.lanes[name] = l
+		l = &lane{Lane: id}
+		o.lanes[id] = l
 		o.turn = append(o.turn, l)
 	}
 	return l
 }
 
-func (o *owner) find(id string) *item { return o.items[id] }
+// find returns an open or a parked item.
+func (o *owner) find(id string) *item {
+	if it := o.items[id]; it != nil {
+		return it
+	}
+	return o.parked[id]
+}
 
 // run is the owner's loop.
 func (o *owner) run() {
@@ -79,6 +112,7 @@ func (o *owner) run() {
 		for ; o.flights > 0; o.flights-- {
 			<-o.landed
 		}
+		o.finishDrained(ErrClosed)
 	}()
 	for {
 		o.pump()
@@ -118,8 +152,19 @@ func (o *owner) takeRequests() {
 		if outcomes[i] == nil {
 			outcomes[i] = err
 		}
+		if r.drain && outcomes[i] == nil && o.flights > 0 {
+			o.drained = append(o.drained, r)
+			continue
+		}
 		r.finish(outcomes[i])
 	}
+}
+
+func (o *owner) finishDrained(err error) {
+	for _, r := range o.drained {
+		r.finish(err)
+	}
+	o.drained = nil
 }
 
 // setUp starts or gives up sending.
@@ -143,21 +188,69 @@ func (o *owner) setUp(up bool) {
 func (o *owner) commit(tx Tx) error {
 	moved, undo := o.moved, o.undo
 	o.moved, o.undo = nil, nil
-	if len(tx.Put) == 0 && len(tx.DeviceSeqs) == 0 {
+	if tx.empty() {
 		return nil
 	}
-	err := o.q.opts.Store.Commit(o.q.ctx, tx)
+	if err := o.write(tx); err != nil {
+		for _, f := range slices.Backward(undo) {
+			f()
+		}
+		return err
+	}
+	o.show(tx.Put, moved)
+	return nil
+}
+
+// commitOutcome is commit for what the server has decided: it is so, whether the store can take it now or later. Until
+// it can, a crash only means that the server is asked again.
+func (o *owner) commitOutcome(tx Tx) {
+	moved := o.moved
+	o.moved, o.undo = nil, nil
+	if tx.empty() {
+		return
+	}
+	if planted == bugForgetAck {
+		o.show(tx.Put, moved)
+		return
+	}
+	if err := o.write(tx); err != nil {
+		o.unsaved = joined(o.unsaved, tx)
+		o.showUnsaved(tx.Put)
+	}
+	o.show(tx.Put, moved)
+}
+
+// joined is one transaction that does both.
+func joined(a, b Tx) Tx {
+	out := Tx{Put: slices.Concat(a.Put, b.Put), Taken: slices.Concat(a.Taken, b.Taken), Account: a.Account}
+	if b.Account != "" {
+		out.Account = b.Account
+	}
+	for _, t := range []Tx{a, b} {
+		for l, c := range t.Counts {
+			out.count(l, c)
+		}
+	}
+	return out
+}
+
+// write commits tx, and with it what waits to be saved.
+func (o *owner) write(tx Tx) error {
+	err := o.q.opts.Store.Commit(o.q.ctx, joined(o.unsaved, tx))
 	if err != nil {
 		o.fails++
 		o.storeT = time.Now().Add(o.q.opts.backoff(o.fails))
-		for i := len(undo) - 1; i >= 0; i-- {
-			undo[i]()
-		}
+		o.storeErr = err
 		o.q.opts.Logger.Error("keep queue", "err", err)
 		return err
 	}
-	o.fails = 0
-	o.show(tx.Put, moved)
+	o.fails, o.storeErr = 0, nil
+	if !o.unsaved.empty() {
+		o.unsaved = Tx{}
+		o.q.mu.Lock()
+		clear(o.q.unsaved)
+		o.q.mu.Unlock()
+	}
 	return nil
 }
 
@@ -168,104 +261,24 @@ func (o *owner) show(kept []Entry, moved []Change) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, e := range kept {
-		if e.State.Settled() {
-			delete(q.open, e.ID)
-		} else {
+		delete(q.open, e.ID)
+		delete(q.parked, e.ID)
+		switch {
+		case !e.State.Settled():
 			q.open[e.ID] = e.clone()
+		case e.State == Parked:
+			q.parked[e.ID] = e.clone()
 		}
 	}
 	q.bytes = o.bytes
 	q.watchers.publish(moved)
 }
 
-// enqueue makes a new open entry, or finds the one with its id.
-func (o *owner) enqueue(ctx context.Context, e Entry, out *Entry, tx *Tx) error {
-	q := o.q
-	if it := o.find(e.ID); it != nil {
-		*out = it.clone()
-		return nil
+// showUnsaved lets Get find what the store doesn't know yet.
+func (o *owner) showUnsaved(entries []Entry) {
+	o.q.mu.Lock()
+	defer o.q.mu.Unlock()
+	for _, e := range entries {
+		o.q.unsaved[e.ID] = e.clone()
 	}
-	old, ok, err := q.opts.Store.Get(q.ctx, e.ID)
-	switch {
-	case err != nil:
-		return fmt.Errorf("look up entry: %w", err)
-	case ok && old.State.Settled():
-		*out = old
-		return nil
-	case ok:
-		e = old // kept by a commit that was reported as failed; now it is queued indeed
-	case ctx.Err() != nil:
-		return ctx.Err() // the caller is gone, and nothing was done yet
-	}
-	it := &item{Entry: e, bytes: e.size()}
-	if len(o.items) >= q.opts.MaxEntries || o.bytes+int64(it.bytes) > q.opts.MaxBytes {
-		return &FullError{Entries: len(o.items), MaxEntries: q.opts.MaxEntries, Bytes: o.bytes, MaxBytes: q.opts.MaxBytes}
-	}
-	o.order++
-	it.Order, it.CreatedAt = o.order, time.Now()
-	l := o.lane(e.Channel)
-	o.items[e.ID] = it
-	o.bytes += int64(it.bytes)
-	l.items = append(l.items, it)
-	o.undo = append(o.undo, func() { o.drop(l, it) })
-	tx.Put = append(tx.Put, it.clone())
-	*out = it.clone()
-	o.moved = append(o.moved, Change{Entry: it.clone(), From: Queued, To: Queued, Reason: ReasonEnqueued})
-	return nil
-}
-
-// drop takes an item out of the open ones.
-func (o *owner) drop(l *lane, it *item) {
-	l.remove(it)
-	delete(o.items, it.ID)
-	o.bytes -= int64(it.bytes)
-}
-
-// move applies an event to an item and puts the outcome into tx; it says false where the state refuses the event.
-func (o *owner) move(it *item, ev event, reason string, tx *Tx, edit func(*Entry)) bool {
-	to, ok := next(it.State, ev)
-	if !ok {
-		return false
-	}
-	from, before := it.State, it.Entry
-	edit(&it.Entry)
-	it.State = to
-	l := o.lane(it.Channel)
-	if to.Settled() {
-		o.drop(l, it)
-		o.undo = append(o.undo, func() { o.restore(l, it, before) })
-	} else {
-		o.undo = append(o.undo, func() { it.Entry = before })
-	}
-	tx.Put = append(tx.Put, it.clone())
-	if from != to {
-		o.moved = append(o.moved, Change{Entry: it.clone(), From: from, To: to, Reason: reason})
-	}
-	return true
-}
-
-// restore puts an item back whose settling couldn't be kept: it is sent again, and the server says the same again.
-func (o *owner) restore(l *lane, it *item, before Entry) {
-	it.Entry = before
-	o.items[it.ID] = it
-	o.bytes += int64(it.bytes)
-	at := 0
-	for at < len(l.items) && l.items[at].Order < it.Order {
-		at++
-	}
-	l.items = append(l.items[:at], append([]*item{it}, l.items[at:]...)...)
-	l.rewind = true
-}
-
-// settle counts on from what the server took, if that is more than we know of.
-func (o *owner) settle(channel string, last uint64, tx *Tx) {
-	l := o.lane(channel)
-	if last <= l.last {
-		return
-	}
-	l.last = last
-	if tx.DeviceSeqs == nil {
-		tx.DeviceSeqs = map[string]uint64{}
-	}
-	maps.Copy(tx.DeviceSeqs, map[string]uint64{channel: last})
 }

@@ -1,7 +1,10 @@
 package outbox
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -27,14 +30,19 @@ type Queue struct {
 	ready    bool
 	requests []request
 	open     map[string]Entry // by id, as the store has them
+	parked   map[string]Entry // the same
+	unsaved  map[string]Entry // settled, and the store doesn't know it yet
 	bytes    int64
+	aside    int
+	view     view
 
 	o owner // the owner goroutine's alone
 }
 
 // request is something that the owner does; done is told how it went, or is nil where nobody waits.
 type request struct {
-	apply func(tx *Tx) error // changes nothing but tx and what settle undoes; runs on the owner
+	apply func(tx *Tx) error // changes nothing but tx and what undo takes back; runs on the owner
+	drain bool               // it isn't done before everything under way is back
 	done  chan error         // 1-buffered
 }
 
@@ -46,7 +54,7 @@ func New(o Options) (*Queue, error) {
 	}
 	q := &Queue{
 		opts: o, wake: make(chan struct{}, 1), watchers: newWatchers(), starting: make(chan struct{}, 1),
-		open: map[string]Entry{},
+		open: map[string]Entry{}, parked: map[string]Entry{}, unsaved: map[string]Entry{},
 	}
 	q.ctx, q.cancel = context.WithCancel(context.Background())
 	q.o = newOwner(q)
@@ -76,6 +84,9 @@ func (q *Queue) Start() error {
 	if q.closed {
 		return ErrClosed
 	}
+	if q.aside = saved.Aside; q.aside > 0 {
+		q.opts.Logger.Error("rows of the queue can't be read and are set aside", "rows", q.aside)
+	}
 	q.o.load(saved)
 	q.started = true
 	q.wg.Go(q.o.run)
@@ -104,33 +115,39 @@ func (q *Queue) Close() error {
 // SetReady says whether there is a connection to send over. While there is none nothing is sent, and what is under way
 // is given up and sent again later. A new connection that follows on another is told as false and then true.
 func (q *Queue) SetReady(ready bool) {
-	q.mu.Lock()
-	q.ready = ready
-	q.mu.Unlock()
+	q.setReady(ready)
 	q.poke()
 }
 
-// Settle takes the server's word for the last DeviceSeq that it took in a channel from this device. The queue counts
-// on from there if it knew less; entries that were taken already learn their Seq from being sent again.
+func (q *Queue) setReady(ready bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.ready = ready
+}
+
+// Settle takes the server's word, given with a new connection, for the last DeviceSeq that it took in a channel from this
+// device and the present account. The queue counts on from there if it knew less. Entries up to there that are open were
+// stored or refused for good: they are asked for again by their ids, which tells which, and everything behind follows.
 func (q *Queue) Settle(channel string, lastDeviceSeq uint64) {
 	q.post(request{apply: func(tx *Tx) error { q.o.settle(channel, lastDeviceSeq, tx); return nil }})
 }
 
 // Delivered says that the entry was seen on the stream with this Seq: it is stored, whatever becomes of the reply.
 func (q *Queue) Delivered(id string, seq uint64) {
-	id = strings.ToLower(id)
+	id = lower(id)
 	q.post(request{apply: func(tx *Tx) error {
 		if it := q.o.find(id); it != nil {
-			q.o.move(it, evDelivered, ReasonStream, tx, func(e *Entry) { e.Seq, e.SentAt, e.Err = seq, time.Now(), "" })
+			q.o.stored(q.o.lane(it.Lane()), it, evDelivered, ReasonStream, tx,
+				func(e *Entry) { e.Seq, e.SentAt, e.Err = seq, time.Now(), "" })
 		}
 		return nil
 	}})
 }
 
-// Enqueue takes an entry and returns it as queued, once the store has it. Channel and Text (or Attachments) are the
-// caller's, and ID if not empty: a UUID; an ID seen before changes nothing, and the entry as it is now is returned.
-// Errors: *InvalidError, ErrFull, ErrClosed, or the store's. When ctx ends first, nobody knows whether it was queued;
-// asking again with the same ID is safe.
+// Enqueue takes an entry and returns it as queued, once the store has it. Channel and Text (or Attachments, or Needs) are
+// the caller's, and ID if not empty: a UUID; an ID seen before changes nothing, and the entry as it is now is returned.
+// Account, After and ExpiresIn may be given too. Errors: *InvalidError, ErrFull, ErrDisk, ErrClosed, or the store's. When
+// ctx ends first, nobody knows whether it was queued; asking again with the same ID is safe.
 func (q *Queue) Enqueue(ctx context.Context, e Entry) (Entry, error) {
 	e, err := q.opts.check(e)
 	if err != nil {
@@ -143,94 +160,92 @@ func (q *Queue) Enqueue(ctx context.Context, e Entry) (Entry, error) {
 	return out, nil
 }
 
-// Cancel takes an entry back that was never transmitted. Errors: ErrNotFound, ErrNotQueued, ErrClosed, or the store's.
+// Edit gives a queued entry e's Text and Attachments, in place, and returns it. Where e.Version isn't 0 it has to be the
+// entry's present one. Errors: ErrNotFound, ErrNotQueued once it was transmitted, ErrChanged, *InvalidError, ErrFull,
+// ErrClosed, or the store's.
+func (q *Queue) Edit(ctx context.Context, e Entry) (Entry, error) {
+	e = e.clone()
+	e.ID = lower(e.ID)
+	var out Entry
+	if err := q.ask(ctx, func(tx *Tx) error { return q.o.edit(e, &out, tx) }); err != nil {
+		return Entry{}, err
+	}
+	return out, nil
+}
+
+// Cancel takes an entry back that was never transmitted, and the entries that go after it. Errors: ErrNotFound,
+// ErrNotQueued, ErrClosed, or the store's.
 func (q *Queue) Cancel(ctx context.Context, id string) error {
-	id = strings.ToLower(id)
-	return q.ask(ctx, func(tx *Tx) error {
-		it := q.o.find(id)
-		if it == nil {
-			_, ok, err := q.opts.Store.Get(q.ctx, id)
-			switch {
-			case err != nil:
-				return fmt.Errorf("look up entry: %w", err)
-			case !ok:
-				return ErrNotFound
-			}
-			return ErrNotQueued
-		}
-		if !q.o.move(it, evCancel, ReasonCancelled, tx, func(*Entry) {}) {
-			return ErrNotQueued
+	return q.ask(ctx, func(tx *Tx) error { return q.o.cancel(lower(id), tx) })
+}
+
+// Retry sends a parked entry after all: it is queued again under its id and in its place before what isn't sent yet.
+// Errors: ErrNotFound, ErrNotParked, ErrClosed, or the store's.
+func (q *Queue) Retry(ctx context.Context, id string) error {
+	return q.ask(ctx, func(tx *Tx) error { return q.o.retry(lower(id), tx) })
+}
+
+// Discard gives a parked entry up, and cancels the entries that go after it. Errors as for Retry.
+func (q *Queue) Discard(ctx context.Context, id string) error {
+	return q.ask(ctx, func(tx *Tx) error { return q.o.discard(lower(id), tx) })
+}
+
+// Resolve gives the entries that wait for the need of this name its result, a JSON value. An entry that has all is sent,
+// with the results at the end of its attachments in the order of its needs. Errors: ErrNotFound where nobody waits,
+// *InvalidError, ErrClosed, or the store's.
+func (q *Queue) Resolve(ctx context.Context, need string, result json.RawMessage) error {
+	if !json.Valid(result) {
+		return &InvalidError{Field: "needs", Reason: "the result isn't JSON"}
+	}
+	result = bytes.Clone(result)
+	return q.ask(ctx, func(tx *Tx) error { return q.o.resolve(need, result, tx) })
+}
+
+// Fail parks the entries that wait for the need of this name, with the reason; after Retry they wait for it again.
+// Errors as for Resolve.
+func (q *Queue) Fail(ctx context.Context, need, reason string) error {
+	return q.ask(ctx, func(tx *Tx) error { return q.o.failNeed(need, reason, tx) })
+}
+
+// SetAccount says whose entries may be sent from now on; those of others stay, blocked on auth. Entries queued while
+// nobody was known belong to the first account that is. A change waits until nothing of the former account is under way
+// and leaves the queue not ready: the connection for the new one has to be told by SetReady. The account is kept: a new
+// run begins with it. Errors: ctx's, ErrClosed, or the store's; the account is then unchanged unless ctx ended.
+func (q *Queue) SetAccount(ctx context.Context, account string) error {
+	if account == "" {
+		return errors.New("outbox: SetAccount needs an account; entries of nobody are those queued before the first one")
+	}
+	return q.wait(ctx, request{drain: true, apply: func(tx *Tx) error { q.o.setAccount(account, tx); return nil }})
+}
+
+// Pause stops sending, what is under way aside, until it is called with false. It isn't kept over a restart.
+func (q *Queue) Pause(paused bool) {
+	q.post(request{apply: func(*Tx) error { q.o.paused = paused; return nil }})
+}
+
+// SetPace follows a server's limit; see Options.Pace.
+func (q *Queue) SetPace(p Pace) {
+	q.post(request{apply: func(*Tx) error {
+		if p != q.o.bucket.pace {
+			q.o.bucket.set(p, time.Now())
 		}
 		return nil
-	})
-}
-
-// Get finds an entry in any state that the store still knows, as it was last kept.
-func (q *Queue) Get(id string) (Entry, bool) {
-	id = strings.ToLower(id)
-	q.mu.Lock()
-	e, ok := q.open[id]
-	q.mu.Unlock()
-	if ok {
-		return e.clone(), true
-	}
-	e, ok, err := q.opts.Store.Get(q.ctx, id)
-	return e, ok && err == nil
-}
-
-// Snapshot is the queue's state at one moment.
-type Snapshot struct {
-	Ready   bool
-	Queued  int // never transmitted
-	Sending int // transmitted, outcome not known
-	Bytes   int64
-}
-
-// State returns a snapshot.
-func (q *Queue) State() Snapshot {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	s := Snapshot{Ready: q.ready, Bytes: q.bytes}
-	for _, e := range q.open {
-		if e.State == Queued {
-			s.Queued++
-		} else {
-			s.Sending++
-		}
-	}
-	return s
-}
-
-// Len is the number of open entries.
-func (q *Queue) Len() int {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return len(q.open)
+	}})
 }
 
 // Durable says whether a queued entry survives the end of the process.
 func (q *Queue) Durable() bool { return q.opts.Store.Durable() }
 
-// Watch returns a channel that gets the open entries at once, in order, and then every change. None is dropped. It is
-// closed when ctx ends or by Close.
-func (q *Queue) Watch(ctx context.Context) <-chan Change {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	var entries []Entry
-	for _, e := range q.open {
-		entries = append(entries, e)
-	}
-	sortByOrder(entries)
-	present := make([]Change, len(entries))
-	for i, e := range entries {
-		present[i] = Change{Entry: e, From: e.State, To: e.State, Reason: ReasonPresent}
-	}
-	return q.watchers.add(ctx, present)
-}
+func lower(id string) string { return strings.ToLower(id) }
 
 // ask posts a request and waits for its outcome.
 func (q *Queue) ask(ctx context.Context, apply func(tx *Tx) error) error {
-	r := request{apply: apply, done: make(chan error, 1)}
+	return q.wait(ctx, request{apply: apply})
+}
+
+// wait posts a request and waits until it is done.
+func (q *Queue) wait(ctx context.Context, r request) error {
+	r.done = make(chan error, 1)
 	q.mu.Lock()
 	started, closed := q.started, q.closed
 	q.mu.Unlock()

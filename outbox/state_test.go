@@ -7,13 +7,13 @@ import (
 )
 
 // TestNext has each state's answer to each event, in the order transmit, ack, delivered, refuse, retry, cancel, expire,
-// park; "" is a refusal.
+// park, edit, resume, discard; "" is a refusal.
 func TestNext(t *testing.T) {
-	for s, row := range map[outbox.State][8]string{
-		outbox.Queued:    {"sending", "", "sent", "", "", "cancelled", "expired", "parked"},
-		outbox.Sending:   {"sending", "sent", "sent", "parked", "sending", "", "", "parked"},
+	for s, row := range map[outbox.State][11]string{
+		outbox.Queued:    {"sending", "", "sent", "", "", "cancelled", "expired", "parked", "queued", "", ""},
+		outbox.Sending:   {"sending", "sent", "sent", "parked", "sending", "", "", "parked", "", "", ""},
 		outbox.Sent:      {},
-		outbox.Parked:    {},
+		outbox.Parked:    {"", "", "sent", "", "", "", "", "", "", "queued", "cancelled"},
 		outbox.Cancelled: {},
 		outbox.Expired:   {},
 	} {

@@ -2,113 +2,99 @@ package outbox
 
 import (
 	"context"
-	"maps"
-	"sync"
+	"iter"
 )
 
 // Store keeps a queue's entries. The queue writes from one goroutine and reads from any.
 //
 // A write is a transaction: when Commit returns nil all of it is kept, when it returns an error nothing is (or nobody
 // knows, as after a crash: the queue then repeats it, so Commit must be idempotent). A durable store returns only when
-// the write survives power loss.
+// the write survives power loss. An error because the disk can't be written matches ErrDisk.
+//
+// A row that can't be read as an entry never stops the others: the store leaves it where it is, out of Load, Get and
+// Entries, and tells of it in SetAside. Package outboxtest holds the test that every store passes.
 type Store interface {
-	// Load returns what a former run left. It is called once, by Start.
+	// Load returns what a former run left. It is called once, by Queue.Start, before anything else.
 	Load(ctx context.Context) (Saved, error)
 	// Get finds an entry in any state; ok is false if there is none, or none any more.
 	Get(ctx context.Context, id string) (e Entry, ok bool, err error)
 	// Commit writes all of tx or nothing.
 	Commit(ctx context.Context, tx Tx) error
+	// Entries yields what is kept, settled entries too as far as they are remembered, in Order.
+	Entries(ctx context.Context) iter.Seq2[Entry, error]
+	// SetAside returns the rows that can't be read, with the reason for each.
+	SetAside(ctx context.Context) ([]Aside, error)
 	// Durable says whether what was committed survives the end of the process.
 	Durable() bool
 }
 
+// Inlet is a Store through which other processes hand something over, because this one holds the profile. The queue asks
+// it now and then.
+type Inlet interface {
+	// Handed returns what was handed over and not taken yet, oldest first, at most limit.
+	Handed(ctx context.Context, limit int) ([]Handed, error)
+}
+
+// HandOp is what another process wants done.
+type HandOp string
+
+// What can be handed over.
+const (
+	HandSend    HandOp = "send"    // Entry is to be queued
+	HandCancel  HandOp = "cancel"  // the entry with Entry.ID is to be cancelled, or discarded where it is parked
+	HandRetry   HandOp = "retry"   // the entry with Entry.ID is to be sent after all
+	HandDiscard HandOp = "discard" // the parked entry with Entry.ID is to be given up
+)
+
+// Handed is one thing that another process handed over.
+type Handed struct {
+	Key   string // names it to Tx.Taken
+	Op    HandOp
+	Entry Entry
+}
+
 // Saved is what a store holds.
 type Saved struct {
-	Entries    []Entry           // the open ones, in Order
-	DeviceSeqs map[string]uint64 // the last DeviceSeq given, for each channel
-	Order      uint64            // the highest Order ever given, settled entries included
+	Entries []Entry        // the open and the parked ones, in Order
+	Counts  map[Lane]Count // for each lane that ever sent
+	Order   uint64         // the highest Order ever given, settled entries included
+	Account string         // the last one that was the present one; "" if there never was one
+	Aside   int            // rows that can't be read
+}
+
+// Count is where a lane's numbering is.
+type Count struct {
+	Last uint64 // the last DeviceSeq given
+	Sent uint64 // the highest DeviceSeq known to be stored by the server
 }
 
 // Tx is one transaction.
 type Tx struct {
-	Put        []Entry           // new ones, and new content of known ones, by ID
-	DeviceSeqs map[string]uint64 // the last DeviceSeq given, for the channels where it moved
+	Put     []Entry        // new ones, and new content of known ones, by ID; a later one wins
+	Counts  map[Lane]Count // for the lanes where it moved
+	Account string         // the present one, where it changed; "" changes nothing
+	Taken   []string       // keys of what was handed over and is done with this transaction
 }
 
-// memorySettled is how many settled entries a memory store remembers, to answer for their ids. A forgotten id that is
-// queued again is sent again, and the server answers with the first result: still once.
-const memorySettled = 10_000
-
-// Memory is a Store that forgets everything with the process. It remembers the last 10,000 settled entries. Safe for
-// concurrent use.
-type Memory struct {
-	mu         sync.Mutex // guards below
-	entries    map[string]Entry
-	settled    []string // ids in the order they settled, oldest first
-	deviceSeqs map[string]uint64
-	order      uint64
+func (tx *Tx) empty() bool {
+	return len(tx.Put) == 0 && len(tx.Counts) == 0 && tx.Account == "" && len(tx.Taken) == 0
 }
 
-var _ Store = (*Memory)(nil)
-
-// NewMemory returns an empty store.
-func NewMemory() *Memory {
-	return &Memory{entries: make(map[string]Entry), deviceSeqs: make(map[string]uint64)}
+// count notes a lane's numbers.
+func (tx *Tx) count(l Lane, c Count) {
+	if tx.Counts == nil {
+		tx.Counts = map[Lane]Count{}
+	}
+	tx.Counts[l] = c
 }
 
-// Load returns the open entries in order.
-func (m *Memory) Load(ctx context.Context) (Saved, error) {
-	if err := ctx.Err(); err != nil {
-		return Saved{}, err
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	s := Saved{DeviceSeqs: maps.Clone(m.deviceSeqs), Order: m.order}
-	for _, e := range m.entries {
-		if !e.State.Settled() {
-			s.Entries = append(s.Entries, e.clone())
-		}
-	}
-	sortByOrder(s.Entries)
-	return s, nil
+// Aside is a row that a store can't read as an entry.
+type Aside struct {
+	ID     string // as far as it can be read, else ""
+	Reason string
+	Raw    []byte // what is there
 }
 
-// Get finds an entry.
-func (m *Memory) Get(ctx context.Context, id string) (Entry, bool, error) {
-	if err := ctx.Err(); err != nil {
-		return Entry{}, false, err
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	e, ok := m.entries[id]
-	return e.clone(), ok, nil
-}
-
-// Commit writes tx.
-func (m *Memory) Commit(ctx context.Context, tx Tx) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, e := range tx.Put {
-		if old, ok := m.entries[e.ID]; e.State.Settled() && (!ok || !old.State.Settled()) {
-			m.settled = append(m.settled, e.ID)
-		}
-		m.entries[e.ID] = e.clone()
-		m.order = max(m.order, e.Order)
-	}
-	maps.Copy(m.deviceSeqs, tx.DeviceSeqs)
-	if n := len(m.settled) - memorySettled; n > 0 {
-		for _, id := range m.settled[:n] {
-			if m.entries[id].State.Settled() { // else reopened: its settling had been reported as failed
-				delete(m.entries, id)
-			}
-		}
-		m.settled = append([]string(nil), m.settled[n:]...)
-	}
-	return nil
-}
-
-// Durable is false.
-func (m *Memory) Durable() bool { return false }
+// KeepSettled is how many settled entries a store remembers at least, parked ones aside, to answer for their ids. A
+// forgotten id that is queued again is sent again, and the server answers with the first result: still once.
+const KeepSettled = 10_000

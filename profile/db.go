@@ -4,11 +4,11 @@ import (
 	"context"
 	"database/sql"
 	"path/filepath"
+	"slices"
 
 	"github.com/ncruces/go-sqlite3/driver"
 
 	"github.com/chatsdk/chatsdk/internal/sqlitefile"
-	"github.com/chatsdk/chatsdk/outbox"
 )
 
 // pragmas begin the one connection. The profile belongs to one process, so the connection keeps the file for itself:
@@ -19,13 +19,18 @@ var pragmas = []string{
 }
 
 // open opens the database, brings it forward and makes the stores.
-func (p *Profile) open(ctx context.Context, vfs string) (err error) {
-	if p.db, err = driver.Open(sqlitefile.DSN(filepath.Join(p.dir, fileName), vfs, pragmas...)); err != nil {
+func (p *Profile) open(ctx context.Context) (err error) {
+	with := pragmas
+	if planted == bugNoSync {
+		with = append(slices.Clone(pragmas), "synchronous(off)")
+	}
+	if p.db, err = driver.Open(sqlitefile.DSN(filepath.Join(p.dir, fileName), p.opts.VFS, with...)); err != nil {
 		return p.fail(err)
 	}
 	sqlitefile.Limit(p.db, 1)
 	err = p.write(ctx, func(tx *sql.Tx) error {
-		if err := sqlitefile.Migrate(ctx, tx, migrations); err != nil {
+		err := sqlitefile.Migrate(ctx, tx, migrations)
+		if err != nil && planted != bugNewerIgnored {
 			return err
 		}
 		p.device, err = readDevice(ctx, tx)
@@ -34,9 +39,9 @@ func (p *Profile) open(ctx context.Context, vfs string) (err error) {
 	if err != nil {
 		return err
 	}
-	p.inbox = newInboxStore(p)
+	p.inbox = &inboxStore{p}
 	p.tokens = &tokenStore{p, sqlitefile.NewLock()}
-	p.outbox = outbox.NewMemory()
+	p.outbox = &outboxStore{p: p}
 	return nil
 }
 

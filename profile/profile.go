@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 
 	"github.com/google/uuid"
 
@@ -25,16 +26,23 @@ type Options struct {
 	// VFS is the name of a registered SQLite file system that holds the folder, for tests such as those with
 	// profiletest. Then dir is a name in it, and no lock keeps a second opening out. Empty means the operating system's.
 	VFS string
+	// KeepMessages is how many received messages of each channel are kept, the newest; older ones are fetched again if
+	// somebody asks for them. Defaults to 20,000, some megabytes.
+	KeepMessages int
 }
+
+// keepMessages is the default: what a busy channel brings in a week.
+const keepMessages = 20_000
 
 // Profile is a store in a folder. It may be used concurrently. End it with Close after the client that uses it.
 type Profile struct {
 	dir    string
+	opts   Options
 	held   *hold // or nil with a VFS
 	db     *sql.DB
 	lock   sqlitefile.Lock // held over each use of the one connection
 	device string
-	inbox  *inboxStore
+	inbox  inbox.Store
 	tokens token.Store
 	outbox outbox.Store
 
@@ -56,7 +64,10 @@ func OpenWith(dir string, o Options) (*Profile, error) {
 			return nil, fmt.Errorf("find profile: %w", err)
 		}
 	}
-	p := &Profile{dir: abs, lock: sqlitefile.NewLock()}
+	if o.KeepMessages <= 0 {
+		o.KeepMessages = keepMessages
+	}
+	p := &Profile{dir: abs, opts: o, lock: sqlitefile.NewLock()}
 	if o.VFS == "" {
 		if err := makeFolder(abs); err != nil {
 			return nil, folderError(abs, err)
@@ -66,7 +77,7 @@ func OpenWith(dir string, o Options) (*Profile, error) {
 			return nil, err
 		}
 	}
-	if err := p.open(context.Background(), o.VFS); err != nil {
+	if err := p.open(context.Background()); err != nil {
 		_ = p.Close() // what went wrong before says more
 		return nil, err
 	}
@@ -75,7 +86,10 @@ func OpenWith(dir string, o Options) (*Profile, error) {
 
 // makeFolder makes dir, and the entries that lead to it survive power loss.
 func makeFolder(dir string) error {
-	if _, err := os.Stat(dir); err == nil {
+	if info, err := os.Stat(dir); err == nil {
+		if !info.IsDir() {
+			return syscall.ENOTDIR
+		}
 		return nil
 	}
 	parent := filepath.Dir(dir)
@@ -121,6 +135,9 @@ func (p *Profile) Inbox() inbox.Store { return p.inbox }
 
 // readDevice reads the device's name, and makes it the first time.
 func readDevice(ctx context.Context, tx *sql.Tx) (device string, err error) {
+	if planted == bugDeviceAnew {
+		return uuid.NewString(), nil
+	}
 	fresh, err := uuid.NewV7()
 	if err != nil {
 		return "", fmt.Errorf("make device id: %w", err)

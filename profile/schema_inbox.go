@@ -1,5 +1,6 @@
 package profile
 
+// inboxTables hold received messages, which are a cache, and the marks, which are not.
 const inboxTables = `CREATE TABLE inbox_messages (
 	channel     TEXT NOT NULL,
 	seq         INTEGER NOT NULL,
@@ -12,5 +13,8 @@ const inboxTables = `CREATE TABLE inbox_messages (
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE inbox_channels (
 	channel   TEXT PRIMARY KEY,
-	processed INTEGER NOT NULL
+	processed INTEGER NOT NULL DEFAULT 0, -- the application is done with all up to here
+	shown     INTEGER NOT NULL DEFAULT 0, -- nothing above was shown
+	first     INTEGER NOT NULL DEFAULT 0, -- of inbox_messages, which have no gap between first and last
+	last      INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID`

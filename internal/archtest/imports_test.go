@@ -33,6 +33,7 @@ var mayImport = map[string][]string{
 	"realtime":      tools,
 	"outbox":        tools,
 	"inbox":         tools,
+	"inbox/...":     {"inbox"},
 	"upload":        tools,
 	"profile":       append([]string{"outbox", "inbox", "token", "upload", "internal/sqlitefile"}, tools...),
 	"server/...":    append([]string{"server/...", "internal/wire"}, tools...),
@@ -52,7 +53,7 @@ var mayImport = map[string][]string{
 var standardOnly = []string{"faultnet", "internal/backoff", "internal/notify", "internal/wire", "internal/bubble"}
 
 // testKits may import testing; everything else that isn't a test must run where there is no test.
-var testKits = []string{"internal/bubble", "server/storetest", "token/tokentest"}
+var testKits = []string{"internal/bubble", "server/storetest", "token/tokentest", "inbox/inboxtest"}
 
 // neverReach lists what a package must not reach, directly or through others. A pattern ends in "/..." to take in
 // what lies below; ours begin with "./".

@@ -1,0 +1,168 @@
+package inbox_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chatsdk/chatsdk/inbox"
+)
+
+// catchUp has a new client of a channel with n messages, at a round trip of 300 ms, and a server that sends at most most
+// of them in a page. It returns the number of round trips until the application has seen all.
+func catchUp(w *world, n uint64, most int) (float64, error) {
+	const rtt = 300 * time.Millisecond
+	h := &history{n: n}
+	h.answer = func(after uint64, limit int) ([]inbox.Message, uint64, error) {
+		time.Sleep(rtt)
+		out, last := h.page(after, min(limit, most))
+		return out, last, nil
+	}
+	l, err := w.begin(inbox.NewMemory(), h, inbox.Processed, 0)
+	if err != nil {
+		return 0, err
+	}
+	began := time.Now()
+	l.online(h)
+	for len(l.seen) < int(n) {
+		if time.Since(began) > time.Hour {
+			return 0, fmt.Errorf("%d of %d seen after an hour", len(l.seen), n)
+		}
+		time.Sleep(rtt / 10)
+	}
+	return float64(time.Since(began)) / float64(rtt), l.wants(1, n, 0)
+}
+
+// manyMessages wants tens of thousands of messages in few round trips.
+func manyMessages(w *world) error {
+	for _, row := range []struct {
+		n    uint64
+		most int
+		want float64
+	}{
+		{1, 200, 1.5},
+		{200, 200, 1.5},
+		{201, 200, 2.5},
+		{20_000, 200, 16},
+		{50_000, 200, 32},
+		{5_000, 37, 22},     // a server that sends less than it is asked for
+		{20_000, 1_000, 16}, // and one that would send more
+	} {
+		got, err := catchUp(w, row.n, row.most)
+		if err != nil {
+			return fmt.Errorf("%d messages: %w", row.n, err)
+		}
+		if got > row.want {
+			return fmt.Errorf("%d messages in %.1f round trips, want %.1f", row.n, got, row.want)
+		}
+	}
+	return nil
+}
+
+// thinLink has answers come one after the other over a link of 64 kB/s. However much is missing, what is asked for at
+// once must not hold up for long what people type meanwhile, nor run into the time limit of a fetch.
+func thinLink(w *world) error {
+	const rate, pageBytes = 64 << 10, 200 * 200
+	h := &history{n: 10_000}
+	link := make(chan struct{}, 1)
+	var mu sync.Mutex
+	var waiting, most, fetches int
+	h.answer = func(after uint64, limit int) ([]inbox.Message, uint64, error) {
+		mu.Lock()
+		fetches++
+		waiting++
+		most = max(most, waiting)
+		mu.Unlock()
+		link <- struct{}{}
+		time.Sleep(time.Second * pageBytes / rate)
+		<-link
+		mu.Lock()
+		waiting--
+		mu.Unlock()
+		out, last := h.page(after, limit)
+		return out, last, nil
+	}
+	l, err := w.begin(inbox.NewMemory(), h, inbox.Processed, 0)
+	if err != nil {
+		return err
+	}
+	l.online(h)
+	time.Sleep(time.Minute)
+	if most > 4 || fetches > 60 {
+		return fmt.Errorf("up to %d pages at once, %d fetches for 50 pages", most, fetches)
+	}
+	return l.wants(1, 10_000, 0)
+}
+
+func TestCatchUpInFewRoundTrips(t *testing.T)    { runCheck(t, manyMessages) }
+func TestCatchUpLeavesAThinLinkUse(t *testing.T) { runCheck(t, thinLink) }
+
+// backwards pages through a channel from its end.
+func backwards(w *world) error {
+	kept, h := inbox.NewMemory(), &history{n: 777}
+	l, err := w.begin(kept, h, inbox.Processed, 0)
+	if err != nil {
+		return err
+	}
+	ctx := context.Background()
+	if _, err := l.in.History(ctx, "c", 0, 10); err == nil {
+		return fmt.Errorf("history of nothing without a network")
+	}
+	l.in.NetworkUp(true)
+	for _, where := range []string{"at the server", "in the store"} {
+		for _, size := range []int{1, 50, 776, 777, 778, 1000} {
+			want := uint64(777)
+			for before := uint64(0); ; {
+				msgs, err := l.in.History(ctx, "c", before, size)
+				if err != nil {
+					return fmt.Errorf("%s, before %d: %w", where, before, err)
+				}
+				if len(msgs) == 0 {
+					break
+				}
+				if n := uint64(len(msgs)); n > uint64(size) || msgs[n-1].Seq != want || msgs[0].Seq != want-n+1 {
+					return fmt.Errorf("%s, pages of %d: before %d came %d to %d, want the end at %d",
+						where, size, before, msgs[0].Seq, msgs[n-1].Seq, want)
+				}
+				before, want = msgs[0].Seq, msgs[0].Seq-1
+			}
+			if want != 0 {
+				return fmt.Errorf("%s, pages of %d: the end at %d", where, size, want)
+			}
+		}
+		if where == "in the store" {
+			continue
+		}
+		l.online(h)
+		h.answer = func(uint64, int) ([]inbox.Message, uint64, error) { return nil, 0, errFetch }
+	}
+	return nil
+}
+
+// backwardsOffline has the store know the end of a channel only.
+func backwardsOffline(w *world) error {
+	kept, h := inbox.NewMemory(), &history{n: 100}
+	l, err := w.begin(kept, h, inbox.Now, 0)
+	if err != nil {
+		return err
+	}
+	l.online(h)
+	for range 10 {
+		l.in.Receive(h.push())
+	}
+	time.Sleep(time.Second)
+	l.in.NetworkUp(false)
+	msgs, err := l.in.History(context.Background(), "c", 105, 20)
+	if err != nil || len(msgs) != 4 || msgs[0].Seq != 101 || msgs[3].Seq != 104 {
+		return fmt.Errorf("before 105, of 101 to 110: %d, %w", len(msgs), err)
+	}
+	if _, err := l.in.History(context.Background(), "c", 101, 20); err == nil {
+		return fmt.Errorf("before 101, of 101 to 110: no error")
+	}
+	return nil
+}
+
+func TestHistoryBackwards(t *testing.T)        { runCheck(t, backwards) }
+func TestHistoryBackwardsOffline(t *testing.T) { runCheck(t, backwardsOffline) }
