@@ -155,7 +155,7 @@ func (c *Client) sendOverHTTP(ctx context.Context, account string, in wire.Batch
 	if err != nil {
 		return nil, err
 	}
-	if t, ok := c.tokens.Tokens(); !ok || t.Access != access || c.account(t.User) != account {
+	if t, ok := c.tokens.Tokens(); !ok || t.Access.Reveal() != access || c.account(t.User) != account {
 		return nil, errors.New("chatsdk: the session isn't for the account of these messages")
 	}
 	c.mu.Lock()

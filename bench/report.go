@@ -13,22 +13,24 @@ import (
 
 // report is everything that was measured. Durations are in milliseconds.
 type report struct {
-	Began      time.Time    `json:"began"`
-	Go         string       `json:"go"`
-	System     string       `json:"system"`
-	CPUs       int          `json:"cpus"`
-	Seed       uint64       `json:"seed"`
-	LoadBefore string       `json:"loadBefore,omitempty"` // 1, 5 and 15 min, where the system tells
-	LoadAfter  string       `json:"loadAfter,omitempty"`
-	Lateness   *spread3     `json:"timerLatenessMs,omitempty"` // of a 10 ms timer while reconnects were measured
-	Reconnects []row        `json:"reconnects,omitempty"`
-	Ratios     []ratio      `json:"ratios,omitempty"`
-	Throughput []throughput `json:"throughput,omitempty"`
-	Traffic    []traffic    `json:"traffic,omitempty"`
-	Memory     *memory      `json:"memory,omitempty"`
-	Hours      []hour       `json:"hours,omitempty"`
-	Notes      []string     `json:"notes,omitempty"`
-	Problems   []string     `json:"problems,omitempty"` // what wasn't measured as it should have been
+	Began      time.Time `json:"began"`
+	Go         string    `json:"go"`
+	System     string    `json:"system"`
+	CPUs       int       `json:"cpus"`
+	Seed       uint64    `json:"seed"`
+	LoadBefore string    `json:"loadBefore,omitempty"` // 1, 5 and 15 min, where the system tells
+	LoadAfter  string    `json:"loadAfter,omitempty"`
+	Lateness   *spread3  `json:"timerLatenessMs,omitempty"` // of a 10 ms timer while reconnects were measured
+	// ResetLateness is the same while resets were, for each round-trip time.
+	ResetLateness []*spread3   `json:"resetTimerLatenessMs,omitempty"`
+	Reconnects    []row        `json:"reconnects,omitempty"`
+	Ratios        []ratio      `json:"ratios,omitempty"`
+	Throughput    []throughput `json:"throughput,omitempty"`
+	Traffic       []traffic    `json:"traffic,omitempty"`
+	Memory        *memory      `json:"memory,omitempty"`
+	Hours         []hour       `json:"hours,omitempty"`
+	Notes         []string     `json:"notes,omitempty"`
+	Problems      []string     `json:"problems,omitempty"` // what wasn't measured as it should have been
 }
 
 // spread3 is a distribution in milliseconds.

@@ -74,8 +74,10 @@ func (r *report) writeReconnects(out io.Writer) {
 		return
 	}
 	w := table(out)
-	if l := r.Lateness; l != nil {
-		fmt.Fprintf(w, "timers were late by p50 %.1f, p95 %.1f, max %.1f ms meanwhile\n", l.P50, l.P95, l.Max)
+	for i, l := range append(r.ResetLateness, r.Lateness) {
+		if l != nil {
+			fmt.Fprintf(out, "phase %d: timers were late by p50 %.1f, p95 %.1f, max %.1f ms meanwhile\n", i+1, l.P50, l.P95, l.Max)
+		}
 	}
 	fmt.Fprint(w, "\nfault to caught-up, in ms (counted from its end where it lasts)\n")
 	fmt.Fprint(w, "fault\tclient\tRTT\tn\tp50\tp95\tmax\tp50/RTT\tp95/RTT\tdetect p50\tp95\tgoal\tp50\tp95\t\n")

@@ -24,15 +24,13 @@ var (
 	kindSilentDrop   = kind{name: "silent drop", begin: func(l *faultnet.Link) { l.Strand(true, true) }}
 	kindHalfOpenUp   = kind{name: "half-open up", begin: func(l *faultnet.Link) { l.Strand(true, false) }}
 	kindHalfOpenDown = kind{name: "half-open down", begin: func(l *faultnet.Link) { l.Strand(false, true) }}
-	kindsOfOurs      = []kind{
-		kindReset,
+	otherKinds       = []kind{ // all but the reset
 		kindSilentDrop,
 		kindHalfOpenUp,
 		kindHalfOpenDown,
 		{name: "accept-then-hang", begin: hang, lasts: 5 * time.Second, end: (*faultnet.Link).Heal},
 		{name: "30 s outage", begin: (*faultnet.Link).Cut, lasts: 30 * time.Second, end: (*faultnet.Link).Heal},
 	}
-	kindsOfJS = []kind{kindReset, kindSilentDrop} // the others take it minutes
 )
 
 func hang(l *faultnet.Link) {
@@ -44,10 +42,10 @@ const (
 	// warmUp is the time before a trial: the path is learnt in the first seconds of a connection, and the client's
 	// shortest time between two standby dials, 10 s, is over, so that the flap budget isn't what is measured.
 	warmUp = 12 * time.Second
-	// phaseOfOurs is the most random time added to it: a fault must not keep step with probes, one each 500 ms.
-	phaseOfOurs = 3 * time.Second
-	// phaseOfJS is the same for centrifuge-js, which waits for the server's pings, one each 25 s.
-	phaseOfJS = 25 * time.Second
+	// waitOfOurs is the most random time added to it: a fault must not keep step with probes, one each 500 ms.
+	waitOfOurs = 3 * time.Second
+	// waitOfJS is the same for centrifuge-js, which waits for the server's pings, one each 25 s.
+	waitOfJS = 25 * time.Second
 	// spread is the time over which clients start, so that they don't queue for the processor.
 	spread = 10 * time.Second
 	// trialLimit bounds the wait for a recovery: beyond the slowest known, 35 s of silence and 20 s of backoff.
@@ -58,10 +56,11 @@ const (
 
 // group is clients of one sort at one RTT.
 type group struct {
+	phase  string // "reset" or "other": users of the two phases have different names
 	client string // "chatsdk ws", "chatsdk wss", "centrifuge-js ws"
 	rtt    time.Duration
 	kinds  []kind
-	phase  time.Duration
+	wait   time.Duration // the most random time before each fault
 	open   func(ctx context.Context, name string) (subject, error)
 }
 
@@ -104,7 +103,7 @@ func (g group) run(ctx context.Context, n int, rng *rand.Rand) *outcome {
 		// Each client has a part of the time to start in, which makes it sure that they don't crowd.
 		delay := spread*time.Duration(i)/time.Duration(n) + time.Duration(rng.Int64N(int64(spread)/int64(n)))
 		own := rand.New(rand.NewPCG(rng.Uint64(), rng.Uint64()))
-		name := fmt.Sprintf("%s-%d-%d", g.id(), g.rtt.Milliseconds(), i)
+		name := fmt.Sprintf("%s-%s-%d-%d", g.id(), g.phase, g.rtt.Milliseconds(), i)
 		wg.Go(func() {
 			pause(ctx, delay)
 			if err := g.runOne(ctx, name, own, o); err != nil {
@@ -138,7 +137,7 @@ func (g group) runOne(ctx context.Context, name string, rng *rand.Rand, o *outco
 	}
 	faults := 0
 	for _, i := range rng.Perm(len(g.kinds)) {
-		pause(ctx, warmUp+time.Duration(rng.Int64N(int64(g.phase))))
+		pause(ctx, warmUp+time.Duration(rng.Int64N(int64(g.wait))))
 		if ctx.Err() != nil {
 			break
 		}

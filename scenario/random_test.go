@@ -14,17 +14,8 @@ import (
 // TestRandomWorlds runs worlds of 10 clients for 10 virtual minutes. SOAK_SEEDS=N runs seeds 1 to N, with SOAK_FROM=M
 // from M on; SEED=S runs only S, and logs every fault and every change of a connection.
 func TestRandomWorlds(t *testing.T) {
-	first, last := uint64(1), uint64(4)
-	if n, err := strconv.ParseUint(os.Getenv("SOAK_SEEDS"), 10, 64); err == nil {
-		last = n
-	}
-	if n, err := strconv.ParseUint(os.Getenv("SOAK_FROM"), 10, 64); err == nil {
-		first = n
-	}
-	replay := false
-	if s, err := strconv.ParseUint(os.Getenv("SEED"), 10, 64); err == nil {
-		first, last, replay = s, s, true
-	}
+	first, last := seeds(4)
+	replay := os.Getenv("SEED") != ""
 	for seed := first; seed <= last; seed++ {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			bubble.Run(t, func(t *testing.T) {
@@ -43,4 +34,19 @@ func TestRandomWorlds(t *testing.T) {
 			})
 		})
 	}
+}
+
+// seeds says which seeds to run: 1 to few, or as the environment says.
+func seeds(few uint64) (first, last uint64) {
+	first, last = 1, few
+	if n, err := strconv.ParseUint(os.Getenv("SOAK_SEEDS"), 10, 64); err == nil {
+		last = n
+	}
+	if n, err := strconv.ParseUint(os.Getenv("SOAK_FROM"), 10, 64); err == nil {
+		first = n
+	}
+	if s, err := strconv.ParseUint(os.Getenv("SEED"), 10, 64); err == nil {
+		first, last = s, s
+	}
+	return first, last
 }

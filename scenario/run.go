@@ -17,7 +17,7 @@ import (
 // RunOptions say how a scenario is run.
 type RunOptions struct {
 	Seed uint64
-	Dir  string    // RunReal: where the server keeps its data; "" means a temporary folder that is removed
+	Dir  string    // where servers and profiles keep their data; "" means a temporary folder that is removed
 	Out  io.Writer // what happens, line by line; nil means nowhere
 }
 
@@ -27,37 +27,49 @@ const limit = time.Minute
 
 // RunReal runs a scenario on sockets of the loopback interface.
 func RunReal(ctx context.Context, s Scenario, o RunOptions) (Report, error) {
-	if o.Dir == "" {
-		dir, err := os.MkdirTemp("", "chatsdk-suite-")
-		if err != nil {
-			return Report{}, err
-		}
-		defer func() { _ = os.RemoveAll(dir) }()
-		o.Dir = dir
-	}
-	w, err := NewRealWorld(ctx, filepath.Join(o.Dir, s.ID), s.world(o.Seed))
+	dir, done, err := o.folder(s)
 	if err != nil {
 		return Report{}, err
 	}
-	return run(ctx, w, s, o, "real")
+	defer done()
+	w, err := NewRealWorld(ctx, filepath.Join(dir, "server"), s.world(o))
+	if err != nil {
+		return Report{}, err
+	}
+	return run(ctx, w, s, o, dir, "real")
+}
+
+// folder makes a folder of the scenario's own; done removes what isn't to stay.
+func (o RunOptions) folder(s Scenario) (dir string, done func(), err error) {
+	if o.Dir == "" {
+		dir, err := os.MkdirTemp("", "chatsdk-suite-")
+		return dir, func() { _ = os.RemoveAll(dir) }, err
+	}
+	dir = filepath.Join(o.Dir, s.ID)
+	return dir, func() {}, os.MkdirAll(dir, 0o700)
+}
+
+// world is the world that the scenario is played in.
+func (s Scenario) world(o RunOptions) WorldOptions {
+	w := WorldOptions{Seed: o.Seed, Link: s.Link, Limits: s.Limits, AccessTTL: s.AccessTTL}
+	if s.Thresholds.HTTP != nil {
+		w.Record, w.Faults = &HTTPRecord{}, newHTTPFaults(o.Seed)
+	}
+	return w
 }
 
 // RunVirtual runs a scenario on the in-memory network. Call it inside a testing/synctest bubble.
 func RunVirtual(ctx context.Context, s Scenario, o RunOptions) (Report, error) {
-	w, err := NewVirtualWorld(ctx, s.world(o.Seed))
+	dir, done, err := o.folder(s)
 	if err != nil {
 		return Report{}, err
 	}
-	return run(ctx, w, s, o, "virtual")
-}
-
-// world is what the scenario needs.
-func (s *Scenario) world(seed uint64) WorldOptions {
-	o := WorldOptions{Seed: seed, Link: s.Link, Limits: s.Limits, AccessTTL: s.AccessTTL}
-	if s.Thresholds.HTTP != nil {
-		o.Record, o.Faults = &HTTPRecord{}, newHTTPFaults(seed)
+	defer done()
+	w, err := NewVirtualWorld(ctx, s.world(o))
+	if err != nil {
+		return Report{}, err
 	}
-	return o
+	return run(ctx, w, s, o, dir, "virtual")
 }
 
 // newHTTPFaults is an empty set.
@@ -69,8 +81,8 @@ func newHTTPFaults(seed uint64) *faultnet.HTTPFaults {
 	return h
 }
 
-// run plays the scenario in w and closes it.
-func run(ctx context.Context, w *World, s Scenario, o RunOptions, clock string) (r Report, err error) {
+// run plays the scenario in w, judges it and closes w.
+func run(ctx context.Context, w *World, s Scenario, o RunOptions, dir, clock string) (r Report, err error) {
 	defer func() { err = errors.Join(err, w.Close()) }()
 	s = s.withDefaults()
 	r = Report{ID: s.ID, Name: s.Name, Clock: clock, Seed: o.Seed}
@@ -78,12 +90,33 @@ func run(ctx context.Context, w *World, s Scenario, o RunOptions, clock string) 
 		return runHTTP(ctx, w, s, o, r)
 	}
 	began := time.Now()
+	if s.Play != nil {
+		err = s.Play(ctx, w, s, &r, dir)
+	} else {
+		err = talkThrough(ctx, w, s, o, &r)
+	}
+	if err != nil {
+		return r, err
+	}
+	if r.Verdict, err = w.Verdict(ctx); err != nil {
+		return r, err
+	}
+	if r.Verdict.Counts.Stored == 0 {
+		r.problem("nothing was sent: the run shows nothing")
+	}
+	r.Took = time.Since(began)
+	r.OK = r.Verdict.OK && len(r.Problems) == 0
+	return r, nil
+}
+
+// talkThrough lets the clients talk while the first one meets the faults.
+func talkThrough(ctx context.Context, w *World, s Scenario, o RunOptions, r *Report) error {
 	for i := range s.Clients {
 		if err := bounded(ctx, func(ctx context.Context) error {
 			_, err := w.AddClient(ctx, clientName(i))
 			return err
 		}); err != nil {
-			return r, fmt.Errorf("start %s: %w", clientName(i), err)
+			return fmt.Errorf("start %s: %w", clientName(i), err)
 		}
 	}
 	work := startWork(ctx, w, s.Every)
@@ -104,15 +137,7 @@ func run(ctx context.Context, w *World, s Scenario, o RunOptions, clock string) 
 		r.problem("%v", err)
 	}
 	r.judgeClients(w, s.Thresholds)
-	if r.Verdict, err = w.Verdict(ctx); err != nil {
-		return r, err
-	}
-	if r.Verdict.Counts.Stored == 0 {
-		r.problem("nothing was sent: the run shows nothing")
-	}
-	r.Took = time.Since(began)
-	r.OK = r.Verdict.OK && len(r.Problems) == 0
-	return r, nil
+	return nil
 }
 
 func clientName(i int) string {

@@ -26,6 +26,10 @@ type Scenario struct {
 	Limits    server.Limits // of the server; zero fields are its defaults
 	AccessTTL time.Duration // of the server's access tokens; 0 is its default
 
+	// Play is a story of its own in place of clients that talk through Faults, or nil. dir is an empty folder for what
+	// it keeps. It adds to r what it measures; what the history shows is judged after it.
+	Play func(ctx context.Context, w *World, s Scenario, r *Report, dir string) error
+
 	Thresholds Thresholds
 }
 
@@ -121,7 +125,7 @@ func All() []Scenario {
 			Thresholds: Thresholds{CatchUpWithin: 2 * time.Second, Reconnects: 4, Resends: -1},
 		},
 	}
-	all = append(all, httpScenarios()...)
+	all = slices.Concat(all, httpScenarios(), airplane())
 	slices.SortStableFunc(all, func(a, b Scenario) int { return strings.Compare(a.ID, b.ID) })
 	return all
 }

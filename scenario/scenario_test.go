@@ -13,6 +13,9 @@ func TestScenario1(t *testing.T) { runVirtual(t, "1", "1-hard") }
 // TestScenario5 is the lost WebSocket in virtual time; `chatsdk suite run 5` runs the same on sockets.
 func TestScenario5(t *testing.T) { runVirtual(t, "5") }
 
+// TestScenario6 is airplane mode and its siblings in virtual time.
+func TestScenario6(t *testing.T) { runVirtual(t, "6", "6-ack", "6-month", "6-backup") }
+
 // runVirtual runs scenarios with some seeds each.
 func runVirtual(t *testing.T, ids ...string) {
 	t.Helper()

@@ -55,6 +55,7 @@ type World struct {
 	srv     *server.Server
 	served  chan error
 	clients []*Client
+	devices []*Device
 }
 
 // carrier is the network of a world.
@@ -168,7 +169,7 @@ func (w *World) Close() error {
 	for _, c := range clients {
 		errs = append(errs, c.Stop())
 	}
-	errs = append(errs, w.StopServer(context.Background(), false), w.carrier.Close(), w.store.Close())
+	errs = append(errs, w.closeDevices(), w.StopServer(context.Background(), false), w.carrier.Close(), w.store.Close())
 	return errors.Join(errs...)
 }
 
@@ -181,11 +182,16 @@ func (w *World) Clients() []*Client {
 
 // DumpTable records what the server has stored, for Check. Call it once, after the last message.
 func (w *World) DumpTable(ctx context.Context) error {
-	for m, err := range w.store.AllMessages(ctx, Channel) {
+	return dumpTable(ctx, w.store, w.History)
+}
+
+// dumpTable records what a server's store holds.
+func dumpTable(ctx context.Context, store *sqlite.DB, h *History) error {
+	for m, err := range store.AllMessages(ctx, Channel) {
 		if err != nil {
 			return fmt.Errorf("read the server's table: %w", err)
 		}
-		w.History.Stored(Row{Channel: m.Channel, Seq: m.Seq, ID: m.ID, User: m.User, Text: m.Text})
+		h.Stored(Row{Channel: m.Channel, Seq: m.Seq, ID: m.ID, User: m.User, Text: m.Text})
 	}
 	return nil
 }
@@ -205,5 +211,17 @@ func (w *World) Verdict(ctx context.Context) (Verdict, error) {
 	for _, c := range w.Clients() {
 		names = append(names, c.Name)
 	}
-	return Check(w.History, CheckOptions{Final: true, Acks: true, Members: map[string][]string{Channel: names}}), nil
+	devices := w.Devices()
+	users := map[string]string{}
+	for _, d := range devices {
+		users[d.Name] = d.User
+		if d.running() { // one whose profile was taken away has seen all that it will
+			names = append(names, d.Name)
+		}
+	}
+	// A report of what was sent dies with a program that crashes; what was shown to everybody doesn't.
+	acks := len(devices) == 0
+	return Check(w.History, CheckOptions{
+		Final: true, Acks: acks, Members: map[string][]string{Channel: names}, Users: users,
+	}), nil
 }

@@ -28,10 +28,26 @@ type program struct {
 	cmd   *exec.Cmd
 	stdin io.WriteCloser
 	out   io.Closer   // our end of stdout
-	lines chan string // of stdout and stderr; closed when both have ended
-	seen  []string    // lines that expect has taken
+	lines chan wroteLine // of stdout and stderr; closed when both have ended
+	seen  []wroteLine    // lines that expect has read
+	taken [2]int      // for each stream, the place in seen up to which expect has matched
 	exit  error
 	gone  chan struct{} // closed when exit is known
+}
+
+// wroteLine is a line of one of the two streams. Which of two lines of different streams comes first is left to chance.
+type wroteLine struct {
+	stream int // 0: stdout, 1: stderr
+	text   string
+}
+
+// wrote is what was read so far, for a message.
+func (p *program) wrote() string {
+	var b strings.Builder
+	for _, l := range p.seen {
+		b.WriteString(l.text + "\n")
+	}
+	return b.String()
 }
 
 func programs(ts *testscript.TestScript) map[string]*program {
@@ -54,7 +70,7 @@ func cmdStart(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) < 2 || programs(ts)[args[0]] != nil {
 		ts.Fatalf("usage: start NEWNAME ARG...")
 	}
-	p := &program{cmd: exec.Command("chatsdk", args[1:]...), lines: make(chan string, 10_000), gone: make(chan struct{})}
+	p := &program{cmd: exec.Command("chatsdk", args[1:]...), lines: make(chan wroteLine, 10_000), gone: make(chan struct{})}
 	p.cmd.Dir = ts.MkAbs(".")
 	stdin, err := p.cmd.StdinPipe()
 	ts.Check(err)
@@ -65,12 +81,12 @@ func cmdStart(ts *testscript.TestScript, _ bool, args []string) {
 	p.stdin, p.out = stdin, stdout
 	ts.Check(p.cmd.Start())
 	var readers sync.WaitGroup
-	for _, r := range []io.Reader{stdout, stderr} {
+	for stream, r := range []io.Reader{stdout, stderr} {
 		readers.Go(func() {
 			s := bufio.NewScanner(r)
 			s.Buffer(nil, 1<<20)
 			for s.Scan() {
-				p.lines <- s.Text()
+				p.lines <- wroteLine{stream, s.Text()}
 			}
 		})
 	}
@@ -87,37 +103,42 @@ func cmdStart(ts *testscript.TestScript, _ bool, args []string) {
 	programs(ts)[args[0]] = p
 }
 
-// cmdExpect: expect NAME REGEXP [VAR] reads lines until one matches and puts the first group into the variable. With
-// "!" it reads to the end of the output, where none may match.
+// cmdExpect: expect NAME REGEXP [VAR] reads lines until one matches and puts the first group into the variable. Lines
+// of one stream are matched in their order, each once; the two streams don't wait for each other. With "!" it reads to
+// the end of the output, where none may match.
 func cmdExpect(ts *testscript.TestScript, neg bool, args []string) {
 	p := named(ts, args, 2)
 	re, err := regexp.Compile(args[1])
 	ts.Check(err)
 	late := time.After(patience)
-	for {
-		select {
-		case line, ok := <-p.lines:
-			if !ok && neg {
-				return
+	for at := min(p.taken[0], p.taken[1]); ; at++ {
+		if at == len(p.seen) {
+			select {
+			case l, ok := <-p.lines:
+				if !ok && neg {
+					return
+				}
+				if !ok {
+					ts.Fatalf("%s ended without %s; it wrote\n%s", args[0], re, p.wrote())
+				}
+				p.seen = append(p.seen, l)
+			case <-late:
+				ts.Fatalf("%s didn't write %s in time; it wrote\n%s", args[0], re, p.wrote())
 			}
-			if !ok {
-				ts.Fatalf("%s ended without %s; it wrote\n%s", args[0], re, strings.Join(p.seen, "\n"))
-			}
-			p.seen = append(p.seen, line)
-			m := re.FindStringSubmatch(line)
-			if m == nil {
-				continue
-			}
-			if neg {
-				ts.Fatalf("%s wrote %s", args[0], line)
-			}
-			if len(args) > 2 {
-				ts.Setenv(args[2], m[1])
-			}
-			return
-		case <-late:
-			ts.Fatalf("%s didn't write %s in time; it wrote\n%s", args[0], re, strings.Join(p.seen, "\n"))
 		}
+		l := p.seen[at]
+		m := re.FindStringSubmatch(l.text)
+		if m == nil || at < p.taken[l.stream] {
+			continue
+		}
+		if neg {
+			ts.Fatalf("%s wrote %s", args[0], l.text)
+		}
+		p.taken[l.stream] = at + 1
+		if len(args) > 2 {
+			ts.Setenv(args[2], m[1])
+		}
+		return
 	}
 }
 
@@ -154,7 +175,7 @@ func cmdExits(ts *testscript.TestScript, _ bool, args []string) {
 	case <-time.After(patience):
 		ts.Fatalf("%s didn't end in time", args[0])
 	}
-	checkCode(ts, args[1], p.exit, strings.Join(p.seen, "\n"))
+	checkCode(ts, args[1], p.exit, p.wrote())
 }
 
 // cmdExitCode: exitcode CODE ARG... runs chatsdk to its end. Its output is that of an exec, and it has no input.

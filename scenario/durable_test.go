@@ -1,0 +1,30 @@
+package scenario_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/chatsdk/chatsdk/internal/bubble"
+	"github.com/chatsdk/chatsdk/scenario"
+)
+
+// TestDurableWorlds runs worlds of devices whose programs are killed and whose power fails. SOAK_SEEDS=N runs seeds 1 to
+// N, SEED=S only S.
+func TestDurableWorlds(t *testing.T) {
+	first, last := seeds(8)
+	for seed := first; seed <= last; seed++ {
+		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
+			bubble.Run(t, func(t *testing.T) {
+				r, err := scenario.RunDurable(t.Context(), scenario.DurableOptions{Seed: seed})
+				t.Logf("seed %d: faults %v, limited %v, queues empty after %v and shown after %v of %v, %v",
+					seed, r.Faults, r.Limited, r.EmptyIn, r.CaughtUp, r.Allowed, r.Verdict)
+				for _, p := range r.Problems {
+					t.Errorf("seed %d: %s", seed, p)
+				}
+				if err != nil || !r.OK() {
+					t.Errorf("seed %d failed: %v; run it again with SEED=%d go test ./scenario -run TestDurableWorlds -v", seed, err, seed)
+				}
+			})
+		})
+	}
+}
