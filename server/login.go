@@ -133,7 +133,7 @@ func (s *Server) answerTokens(w http.ResponseWriter, r *http.Request, ses Sessio
 	}
 	writeJSON(w, http.StatusOK, wire.TokenReply{
 		Token: access, RefreshToken: refresh, User: ses.User, Device: ses.Device,
-		ExpiresIn:        int64(at.Add(s.cfg.AccessTTL).Sub(now) / time.Second),
+		ExpiresIn:        max(int64(at.Add(s.cfg.AccessTTL).Sub(now)/time.Second), 1), // 0 would say that nobody knows
 		RefreshExpiresIn: int64(ses.ExpiresAt.Sub(now) / time.Second),
 	})
 }

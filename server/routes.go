@@ -143,7 +143,7 @@ func (m methods) refuse(w http.ResponseWriter, r *http.Request) {
 func (s *Server) signedIn(h func(http.ResponseWriter, *http.Request, identity)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		who, err := s.authenticate(r.Context(), bearer(r))
-		if s.noteStore(err) != nil {
+		if s.noteRead(err) != nil {
 			s.fail(w, r, err)
 			return
 		}
