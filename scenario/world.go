@@ -41,7 +41,7 @@ type World struct {
 
 	opts    WorldOptions
 	carrier carrier
-	store   *sqlite.DB
+	store   *notingStore
 	key     []byte
 	log     *slog.Logger
 
@@ -70,7 +70,7 @@ type route struct {
 
 func newWorld(ctx context.Context, c carrier, store *sqlite.DB, o WorldOptions) (*World, error) {
 	w := &World{
-		History: &History{}, opts: o, carrier: c, store: store, log: o.Logger,
+		History: &History{}, opts: o, carrier: c, store: noting(store), log: o.Logger,
 		rng: rand.New(rand.NewPCG(o.Seed, 1)),
 	}
 	if w.log == nil {
@@ -166,7 +166,13 @@ func (w *World) DumpTable(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("read the server's table: %w", err)
 		}
-		w.History.Stored(Row{Channel: m.Channel, Seq: m.Seq, ID: m.ID, User: m.User, Text: m.Text})
+		n, ok := w.store.number(m.User, m.ID)
+		if !ok {
+			return fmt.Errorf("message %s of %s is in the server's table, and nobody saw it go in", m.ID, m.User)
+		}
+		w.History.Stored(Row{
+			Channel: m.Channel, Seq: m.Seq, ID: m.ID, User: m.User, Text: m.Text, Device: n.device, DeviceSeq: n.seq,
+		})
 	}
 	return nil
 }
