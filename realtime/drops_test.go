@@ -58,3 +58,23 @@ func TestEachDropHasAStandby(t *testing.T) {
 		}
 	})
 }
+
+// TestDropOnNewPath drops a connection a second after the first one was made. At a short round trip the promise holds all
+// the same. At longer ones nothing tells the drop from three losses in a row, which have to be waited for.
+func TestDropOnNewPath(t *testing.T) {
+	for rtt, limit := range map[time.Duration]time.Duration{20 * ms: 2 * time.Second, 100 * ms: 2800 * ms, 300 * ms: 4800 * ms} {
+		bubble.Run(t, func(t *testing.T) {
+			n, w, f := start(t, rtt, realtime.Options{})
+			defer w.close()
+			defer f.close()
+			time.Sleep(time.Second)
+			fault := time.Now()
+			n.Strand(true, true)
+			d := f.caughtUp(fault, time.Minute)
+			t.Logf("RTT %v: caught up after %v", rtt, d)
+			if d >= limit {
+				t.Errorf("RTT %v: caught up %v after a silent drop on a new path, want < %v", rtt, d, limit)
+			}
+		})
+	}
+}
