@@ -2,7 +2,6 @@ package chatsdk
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"github.com/chatsdk/chatsdk/inbox"
@@ -53,29 +52,21 @@ func (c *Client) State() Status {
 }
 
 // Watch delivers the present state of the connection and the session at once, and then each change of them, of the
-// queued messages and of the channels, until ctx or the client ends; then the channel is closed. Changes of queued
-// messages are never left out; where the reader is slow, those of the connection may be merged into the newest.
+// queued messages and of the channels, until ctx or the client ends; then the channel is closed. What happens on a
+// connection comes after the news of the connection itself. Changes of queued messages are never left out; where the
+// reader is slow, those of the connection, of the session and of each channel may be merged into the newest.
 func (c *Client) Watch(ctx context.Context) <-chan Update {
 	ctx, stop := c.bound(ctx)
 	out := make(chan Update)
-	put := func(u Update) {
-		u.At = time.Now()
-		select {
-		case out <- u:
-		case <-ctx.Done():
-		}
+	// Made here and not in the goroutine, so that nothing that happens after Watch returned is missed.
+	w := watch{
+		ctx: ctx, out: out, state: c.rt.State,
+		conn: c.rt.Watch(ctx), entries: c.queue.Watch(ctx), channels: c.inbox.Watch(ctx), sessions: c.tokens.Watch(ctx),
 	}
-	// Made here and not in the goroutines, so that nothing that happens after Watch returned is missed.
-	conn, entries, channels, tokens := c.rt.Watch(ctx), c.queue.Watch(ctx), c.inbox.Watch(ctx), c.tokens.Watch(ctx)
 	ok := c.spawn(func() {
 		defer close(out)
 		defer stop()
-		var wg sync.WaitGroup
-		wg.Go(func() { forward(conn, put, func(v realtime.Change) Update { return Update{Connection: &v} }) })
-		wg.Go(func() { forward(entries, put, func(v outbox.Change) Update { return Update{Entry: &v} }) })
-		wg.Go(func() { forward(channels, put, channelUpdate) })
-		wg.Go(func() { forward(tokens, put, func(v token.Change) Update { return Update{Session: &v} }) })
-		wg.Wait()
+		w.run()
 	})
 	if !ok {
 		stop()
@@ -84,11 +75,72 @@ func (c *Client) Watch(ctx context.Context) <-chan Update {
 	return out
 }
 
-func forward[T any](in <-chan T, put func(Update), update func(T) Update) {
-	for v := range in {
-		if u := update(v); u != (Update{}) {
-			put(u)
+// watch joins the changes of the parts for one watcher. Its channels are nil once they are closed.
+type watch struct {
+	ctx      context.Context // of one Watch, for its length
+	out      chan<- Update
+	state    func() realtime.Snapshot
+	conn     <-chan realtime.Change
+	entries  <-chan outbox.Change
+	channels <-chan inbox.Change
+	sessions <-chan token.Change
+	told     time.Time // At of the last change of the connection that was passed on
+}
+
+func (w *watch) run() {
+	for w.conn != nil || w.entries != nil || w.channels != nil || w.sessions != nil {
+		select {
+		case v, ok := <-w.conn:
+			w.connection(v, ok)
+		case v, ok := <-w.entries:
+			if !ok {
+				w.entries = nil
+				continue
+			}
+			w.follow(Update{Entry: &v})
+		case v, ok := <-w.channels:
+			if !ok {
+				w.channels = nil
+				continue
+			}
+			w.follow(channelUpdate(v))
+		case v, ok := <-w.sessions:
+			if !ok {
+				w.sessions = nil
+				continue
+			}
+			w.follow(Update{Session: &v})
 		}
+	}
+}
+
+func (w *watch) connection(v realtime.Change, ok bool) {
+	if !ok {
+		w.conn = nil
+		return
+	}
+	w.told = v.At
+	w.put(Update{Connection: &v})
+}
+
+// follow passes on what another part says, after everything that the connection had become when it said so: the parts
+// speak through goroutines of their own, which may pass each other.
+func (w *watch) follow(u Update) {
+	if u == (Update{}) {
+		return
+	}
+	for since := w.state().Since; w.conn != nil && w.told.Before(since); {
+		v, ok := <-w.conn
+		w.connection(v, ok)
+	}
+	w.put(u)
+}
+
+func (w *watch) put(u Update) {
+	u.At = time.Now()
+	select {
+	case w.out <- u:
+	case <-w.ctx.Done():
 	}
 }
 

@@ -49,7 +49,7 @@ func New(o Options) (*Inbox, error) {
 	i := &Inbox{
 		opts: o, rng: o.Rand, saved: saved, storing: make(chan struct{}, 1),
 		wake: make(chan struct{}, 1), marked: make(chan struct{}, 1), upEdge: make(chan struct{}), channels: map[string]*channel{},
-		changes: notify.New(Change{}, func(_, newer Change) Change { return newer }),
+		changes: notify.NewKeyed(Change{}, func(v Change) string { return v.Channel }, mergeChanges),
 	}
 	i.ctx, i.cancel = context.WithCancel(context.Background())
 	return i, nil
@@ -142,7 +142,8 @@ func (i *Inbox) NetworkUp(up bool) {
 }
 
 // Watch returns a channel that gets the last change (the empty one, without a Channel, if there was none) and then each
-// further one. Where the reader falls more than 64 behind only the newest is kept: State tells the rest. It is closed when ctx ends or by Close.
+// further one. Where the reader falls more than 64 behind, those of the same channel are merged into the newest; an Err
+// is kept. It is closed when ctx ends or by Close.
 func (i *Inbox) Watch(ctx context.Context) <-chan Change { return i.changes.Watch(ctx) }
 
 // State returns a channel's snapshot.

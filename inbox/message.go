@@ -59,6 +59,14 @@ type Change struct {
 	Err     error // ErrRewound, or nil
 }
 
+// mergeChanges makes one change of two of a channel.
+func mergeChanges(older, newer Change) Change {
+	if newer.Err == nil {
+		newer.Err = older.Err
+	}
+	return newer
+}
+
 var (
 	// ErrClosed is returned by calls on a closed inbox. It matches net.ErrClosed too.
 	ErrClosed = fmt.Errorf("inbox: closed: %w", net.ErrClosed)

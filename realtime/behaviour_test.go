@@ -14,21 +14,21 @@ import (
 	"github.com/chatsdk/chatsdk/realtime"
 )
 
-// start makes a world with a follower that is caught up.
+// start makes a world with a follower that is caught up. Both end with the test.
 func start(t *testing.T, rtt time.Duration, o realtime.Options) (*simNet, *world, *follower) {
 	t.Helper()
 	n := newSimNet(1, rtt)
 	w := newWorld(t, n)
+	t.Cleanup(w.close)
 	f := newFollower(t, n, o)
+	t.Cleanup(f.close)
 	f.caughtUp(time.Now(), time.Minute)
 	return n, w, f
 }
 
 func TestRPC(t *testing.T) {
 	bubble.Run(t, func(t *testing.T) {
-		_, w, f := start(t, 100*ms, realtime.Options{})
-		defer w.close()
-		defer f.close()
+		_, _, f := start(t, 100*ms, realtime.Options{})
 		begin := time.Now()
 		data, err := f.RPC(t.Context(), "echo", []byte(`{"a":1}`))
 		if err != nil || string(data) != `{"a":1}` || time.Since(begin) > 101*ms {
@@ -54,9 +54,7 @@ func TestRPC(t *testing.T) {
 
 func TestRPCDuringReset(t *testing.T) {
 	bubble.Run(t, func(t *testing.T) {
-		n, w, f := start(t, 100*ms, realtime.Options{})
-		defer w.close()
-		defer f.close()
+		n, _, f := start(t, 100*ms, realtime.Options{})
 		time.AfterFunc(30*ms, n.Reset)
 		if _, err := f.RPC(t.Context(), "echo", []byte(`1`)); !errors.Is(err, realtime.ErrConnectionLost) {
 			t.Errorf("call over a reset: %v", err)
@@ -125,9 +123,7 @@ func TestPanickingHandler(t *testing.T) {
 // TestSuspended cuts the network for an hour: suspended after two minutes, never given up, back within 2 s.
 func TestSuspended(t *testing.T) {
 	bubble.Run(t, func(t *testing.T) {
-		n, w, f := start(t, 100*ms, realtime.Options{})
-		defer w.close()
-		defer f.close()
+		n, _, f := start(t, 100*ms, realtime.Options{})
 		n.Update(func(c *faultnet.Conditions) { c.Unreachable = true })
 		n.Reset()
 		time.Sleep(119 * time.Second)
@@ -149,9 +145,7 @@ func TestSuspended(t *testing.T) {
 
 func TestNetworkChangedEndsThePause(t *testing.T) {
 	bubble.Run(t, func(t *testing.T) {
-		n, w, f := start(t, 100*ms, realtime.Options{Profile: realtime.Background})
-		defer w.close()
-		defer f.close()
+		n, _, f := start(t, 100*ms, realtime.Options{Profile: realtime.Background})
 		n.Update(func(c *faultnet.Conditions) { c.Unreachable = true })
 		n.Reset()
 		time.Sleep(10 * time.Minute)
@@ -173,9 +167,7 @@ func TestNetworkChangedEndsThePause(t *testing.T) {
 func TestAcceptThenHang(t *testing.T) {
 	for _, rtt := range []time.Duration{20 * ms, 300 * ms} {
 		bubble.Run(t, func(t *testing.T) {
-			n, w, f := start(t, rtt, realtime.Options{})
-			defer w.close()
-			defer f.close()
+			n, _, f := start(t, rtt, realtime.Options{})
 			time.Sleep(20 * time.Second)
 			n.Update(func(c *faultnet.Conditions) { c.Hang = true })
 			n.Reset()
@@ -193,8 +185,6 @@ func TestAcceptThenHang(t *testing.T) {
 func TestServerDelayIsObeyed(t *testing.T) {
 	bubble.Run(t, func(t *testing.T) {
 		_, w, f := start(t, 100*ms, realtime.Options{})
-		defer w.close()
-		defer f.close()
 		begin := time.Now()
 		if err := w.node.Disconnect("u", centrifuge.WithCustomDisconnect(centrifuge.Disconnect{Code: 4001, Reason: "drain retry-after-ms=7000"})); err != nil {
 			t.Fatal(err)
@@ -214,8 +204,6 @@ func TestServerDelayIsObeyed(t *testing.T) {
 func TestTerminalCode(t *testing.T) {
 	bubble.Run(t, func(t *testing.T) {
 		_, w, f := start(t, 100*ms, realtime.Options{})
-		defer w.close()
-		defer f.close()
 		if err := w.node.Disconnect("u", centrifuge.WithCustomDisconnect(centrifuge.Disconnect{Code: 4501, Reason: "replaced"})); err != nil {
 			t.Fatal(err)
 		}

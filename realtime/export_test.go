@@ -63,6 +63,36 @@ func (l *liveness) ProbeAt(interval time.Duration, ahead int) time.Time {
 func (l *liveness) Judge(now time.Time, suspected bool, e *Estimator, received uint64, heard time.Time) int {
 	return int(l.judge(now, suspected, e, 0, received, heard))
 }
+func (l *liveness) Deadlines(e *Estimator) (suspectAt, deadAt time.Time) {
+	return l.deadlines(e, 0, 0, time.Time{})
+}
+
+// Answer is one that an owner measures: when it was sent and came, and how late the owner last noticed a deadline at
+// that time.
+type Answer struct{ Sent, Came, Overdue time.Duration }
+
+// LateAnswers feeds answers to the owner of a clean path of 100 ms, and returns how many it takes for late ones.
+func LateAnswers(answers ...Answer) (n int, err error) {
+	c, err := New(Options{URL: "ws://server"})
+	if err != nil {
+		return 0, err
+	}
+	defer c.cancel()
+	o := newOwner(c)
+	for range 2 * warmUp {
+		o.est.observe(100 * time.Millisecond)
+	}
+	start := time.Now()
+	for _, a := range answers {
+		came := start.Add(a.Came)
+		o.due = came.Add(-a.Overdue)
+		o.noticeStall(came)
+		if o.measure(start.Add(a.Sent), came) {
+			n++
+		}
+	}
+	return n, nil
+}
 
 func CloseCause(code uint32, reason string) Cause    { return closeCause(code, reason) }
 func ConnectCause(code uint32, temporary bool) Cause { return connectCause(code, "", temporary) }

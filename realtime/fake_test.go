@@ -267,7 +267,7 @@ func (k *fake) last() *session {
 	return ss[len(ss)-1]
 }
 
-// fakeWorld is a client of the fake, after prepare had its way with that.
+// fakeWorld is a client of the fake, after prepare had its way with that. Both end with the test.
 func fakeWorld(t *testing.T, o realtime.Options, prepare func(*fake)) (*fake, *follower) {
 	t.Helper()
 	n := newSimNet(1, 100*ms)
@@ -275,7 +275,10 @@ func fakeWorld(t *testing.T, o realtime.Options, prepare func(*fake)) (*fake, *f
 	if prepare != nil {
 		prepare(k)
 	}
-	return k, newFollower(t, n, o)
+	t.Cleanup(k.close)
+	f := newFollower(t, n, o)
+	t.Cleanup(f.close)
+	return k, f
 }
 
 // settled checks that the client is connected, with one subscription that is caught up.
@@ -288,6 +291,16 @@ func (f *follower) seen() []string { f.mu.Lock(); defer f.mu.Unlock(); return sl
 type recorder struct {
 	mu     sync.Mutex
 	events []realtime.Event
+}
+
+// record adds a subscription and keeps its events.
+func (f *follower) record(channel string) *recorder {
+	f.t.Helper()
+	r := &recorder{}
+	if _, err := f.Subscribe(channel, realtime.SubscribeOptions{OnEvent: r.on}); err != nil {
+		f.t.Fatal(err)
+	}
+	return r
 }
 
 func (r *recorder) on(e realtime.Event) {

@@ -7,10 +7,11 @@ import (
 
 const (
 	// flapWindow and flapBudget: that many verdicts in the window are taken as they are; each one more doubles the
-	// patience, for a link that keeps being declared dead is more likely misjudged than broken that often.
+	// patience, for a link that keeps being declared dead is more likely misjudged than broken that often. Two doublings are the
+	// limit: what loss asks for is the estimator's to say, and a path that does break that often must not wait long.
 	flapWindow = time.Minute
 	flapBudget = 6
-	flapMax    = 4
+	flapMax    = 2
 	// wakeJump is how far the wall clock must run ahead of the monotonic one to mean that the machine slept.
 	wakeJump = 2 * time.Second
 )

@@ -79,6 +79,70 @@ func TestOverdueTimerGivesOneChance(t *testing.T) {
 	}
 }
 
+// TestLateTimersDontAddUp lets every timer be late, as on a machine that is short of processors: waiting data gets one
+// chance, and the verdict is late by what timers are late, not by more with each of them.
+func TestLateTimersDontAddUp(t *testing.T) {
+	for _, late := range []time.Duration{0, 30 * ms, 60 * ms, 200 * ms, 500 * ms, 1100 * ms} {
+		t0 := time.Now()
+		var l realtime.Liveness
+		e := path()
+		l.Begin(t0)
+		l.Sent(t0, 0, 0)
+		now, suspected, looks := t0, false, 0
+		for verdict := int(realtime.Alive); verdict != int(realtime.Dead); looks++ {
+			suspectAt, deadAt := l.Deadlines(e)
+			if suspected {
+				suspectAt = deadAt
+			}
+			if suspectAt.After(now) {
+				now = suspectAt
+			}
+			now = now.Add(late)
+			if verdict = l.Judge(now, suspected, e, 0, t0); verdict == int(realtime.Suspect) && !suspected {
+				suspected = true
+				l.Sent(now, 0, 0)
+			}
+			if looks > 10 {
+				t.Fatalf("timers late by %v: no verdict after %v", late, now.Sub(t0))
+			}
+		}
+		grace := time.Duration(0)
+		switch {
+		case late > time.Second:
+			grace = time.Second
+		case late > 50*ms:
+			grace = 50 * ms
+		}
+		if d, most := now.Sub(t0), realtime.DeadMin+2*late+grace; d > most {
+			t.Errorf("timers late by %v: dead after %v in %d looks, want at most %v", late, d, looks, most)
+		}
+	}
+}
+
+// TestStallIsNotTakenForLoss: on a loaded machine answers are late because nobody looked. Taken for loss they made the
+// demo wait 4.4 s for a half-open link.
+func TestStallIsNotTakenForLoss(t *testing.T) {
+	for _, row := range []struct {
+		name    string
+		answers []realtime.Answer
+		want    int
+	}{
+		{"late by a retransmission", []realtime.Answer{{0, 400 * ms, 0}}, 1},
+		{"late by less", []realtime.Answer{{0, 330 * ms, 0}}, 0},
+		{"this process stood still", []realtime.Answer{{0, 900 * ms, 300 * ms}}, 0},
+		{"it stood still before", []realtime.Answer{{0, 100 * ms, 300 * ms}, {200 * ms, 700 * ms, 0}}, 1},
+		{"timers a little late", []realtime.Answer{{0, 900 * ms, 40 * ms}}, 1},
+		{"held up behind one loss", []realtime.Answer{{0, 1000 * ms, 0}, {100 * ms, 1000 * ms, 0}, {200 * ms, 1000 * ms, 0}}, 1},
+		{"two losses", []realtime.Answer{{0, 400 * ms, 0}, {401 * ms, 801 * ms, 0}}, 2},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			if got, err := realtime.LateAnswers(row.answers...); err != nil || got != row.want {
+				t.Errorf("%d late answers (%v), want %d", got, err, row.want)
+			}
+		})
+	}
+}
+
 func TestProbesKeepTheirPace(t *testing.T) {
 	t0 := time.Now()
 	var l realtime.Liveness

@@ -33,12 +33,7 @@ func TestPoint15_SubscribeErrors(t *testing.T) {
 					return true
 				}
 			})
-			defer k.close()
-			defer f.close()
-			var r recorder
-			if _, err := f.Subscribe("other", realtime.SubscribeOptions{OnEvent: r.on}); err != nil {
-				t.Fatal(err)
-			}
+			r := f.record("other")
 			f.settled(time.Now())
 			time.Sleep(30 * time.Second)
 			subs, ends := r.of(realtime.EventSubscribed), r.of(realtime.EventUnsubscribed)
@@ -74,8 +69,6 @@ func TestPoint15_AlreadySubscribed(t *testing.T) {
 				return true
 			}
 		})
-		defer k.close()
-		defer f.close()
 		f.settled(time.Now())
 		var order strings.Builder
 		for _, c := range k.live()[0].commands() {
@@ -106,8 +99,6 @@ func TestPoint15_Unrecoverable(t *testing.T) {
 				return true
 			}
 		})
-		defer k.close()
-		defer f.close()
 		f.settled(time.Now())
 		k.last().publish("room", 1)
 		time.Sleep(time.Second)
@@ -127,7 +118,7 @@ func TestPoint15_Unrecoverable(t *testing.T) {
 func TestPoint15_CallErrors(t *testing.T) {
 	bubble.Run(t, func(t *testing.T) {
 		code, flag := uint32(0), false
-		k, f := fakeWorld(t, realtime.Options{}, func(k *fake) {
+		_, f := fakeWorld(t, realtime.Options{}, func(k *fake) {
 			k.on = func(s *session, c *protocol.Command) bool {
 				if c.Rpc == nil {
 					return false
@@ -136,8 +127,6 @@ func TestPoint15_CallErrors(t *testing.T) {
 				return true
 			}
 		})
-		defer k.close()
-		defer f.close()
 		f.settled(time.Now())
 		for _, row := range []struct {
 			code       uint32
@@ -169,8 +158,6 @@ func TestPoint15_ConnectErrors(t *testing.T) {
 					return true
 				}
 			})
-			defer k.close()
-			defer f.close()
 			time.Sleep(time.Minute)
 			s := f.State()
 			var ce *realtime.ConnectError
@@ -192,8 +179,6 @@ func TestPoint16_DisconnectCodes(t *testing.T) {
 	}
 	bubble.Run(t, func(t *testing.T) {
 		k, f := fakeWorld(t, realtime.Options{}, nil)
-		defer k.close()
-		defer f.close()
 		begin := time.Now()
 		for _, code := range codes {
 			// 3502 and 3504 are left out on purpose: they pass. 3500 is final without a source of other tokens.
@@ -237,7 +222,7 @@ func TestPoint16_DisconnectCodes(t *testing.T) {
 func TestPoint16_InvalidToken(t *testing.T) {
 	bubble.Run(t, func(t *testing.T) {
 		src := &tokens{}
-		k, f := fakeWorld(t, realtime.Options{Token: src}, func(k *fake) {
+		_, f := fakeWorld(t, realtime.Options{Token: src}, func(k *fake) {
 			k.on = func(s *session, c *protocol.Command) bool {
 				if c.Connect == nil || c.Connect.Token == "token-1" {
 					return false
@@ -246,8 +231,6 @@ func TestPoint16_InvalidToken(t *testing.T) {
 				return true
 			}
 		})
-		defer k.close()
-		defer f.close()
 		if d := f.caughtUp(time.Now(), time.Minute); d > 650*ms || src.renewed() != 1 {
 			t.Errorf("caught up after %v and %d renewals, want one and no pause", d, src.renewed())
 		}
@@ -258,8 +241,6 @@ func TestPoint16_InvalidToken(t *testing.T) {
 func TestPoint17_ReasonIsNoCommand(t *testing.T) {
 	bubble.Run(t, func(t *testing.T) {
 		k, f := fakeWorld(t, realtime.Options{}, nil)
-		defer k.close()
-		defer f.close()
 		f.settled(time.Now())
 		time.Sleep(10 * time.Second)
 		begin := time.Now()
@@ -278,12 +259,7 @@ func TestPoint18_UnsubscribePushes(t *testing.T) {
 	for code, final := range map[uint32]bool{2000: true, 2499: true, 2500: false, 2501: false, 2999: false} {
 		bubble.Run(t, func(t *testing.T) {
 			_, w, f := start(t, 100*ms, realtime.Options{})
-			defer w.close()
-			defer f.close()
-			var r recorder
-			if _, err := f.Subscribe("other", realtime.SubscribeOptions{OnEvent: r.on}); err != nil {
-				t.Fatal(err)
-			}
+			r := f.record("other")
 			time.Sleep(time.Second)
 			w.publish("other")
 			if err := w.node.Unsubscribe("u", "other", centrifuge.WithCustomUnsubscribe(centrifuge.Unsubscribe{Code: code, Reason: "told"})); err != nil {
@@ -309,12 +285,7 @@ func TestPoint18_UnsubscribePushes(t *testing.T) {
 func TestPoint18_StateInvalidated(t *testing.T) {
 	bubble.Run(t, func(t *testing.T) {
 		k, f := fakeWorld(t, realtime.Options{}, nil)
-		defer k.close()
-		defer f.close()
-		var r recorder
-		if _, err := f.Subscribe("other", realtime.SubscribeOptions{OnEvent: r.on}); err != nil {
-			t.Fatal(err)
-		}
+		r := f.record("other")
 		f.settled(time.Now())
 		s := k.last()
 		s.publish("other", 2)
@@ -361,8 +332,6 @@ func TestPoint19_StateInvalidated(t *testing.T) {
 					return true
 				}
 			})
-			defer k.close()
-			defer f.close()
 			f.settled(time.Now())
 			k.last().publish("room", 3)
 			time.Sleep(10 * time.Second)

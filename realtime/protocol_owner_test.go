@@ -60,8 +60,6 @@ func TestPoint34_UserSwitch(t *testing.T) {
 	bubble.Run(t, func(t *testing.T) {
 		src := &switcher{value: "old", slow: 2 * time.Second}
 		k, f := fakeWorld(t, realtime.Options{Token: src}, nil)
-		defer k.close()
-		defer f.close()
 		time.Sleep(time.Second)
 		f.NetworkChanged() // the fetch goes on: one at a time
 		time.Sleep(200 * ms)
@@ -87,8 +85,6 @@ func TestPoint35_TokenOfTheMoment(t *testing.T) {
 	bubble.Run(t, func(t *testing.T) {
 		src := &switcher{value: "a"}
 		k, f := fakeWorld(t, realtime.Options{Token: src}, nil)
-		defer k.close()
-		defer f.close()
 		f.settled(time.Now())
 		for _, v := range []string{"b", "c"} {
 			time.Sleep(10 * time.Second)
@@ -122,8 +118,6 @@ func TestPoint36_LongAndShortLives(t *testing.T) {
 					return c.Connect != nil || c.Refresh != nil
 				}
 			})
-			defer k.close()
-			defer f.close()
 			f.settled(time.Now())
 			time.Sleep(time.Hour)
 			if n := k.last().count(refresh); n < row.least || n > row.most || len(k.live()) != 1 {
@@ -138,8 +132,6 @@ func TestPoint37_EmptyTokenIsValid(t *testing.T) {
 	for _, src := range []realtime.TokenSource{nil, &switcher{}} {
 		bubble.Run(t, func(t *testing.T) {
 			k, f := fakeWorld(t, realtime.Options{Token: src}, nil)
-			defer k.close()
-			defer f.close()
 			if d := f.caughtUp(time.Now(), time.Minute); d > 310*ms || fmt.Sprint(k.connectTokens()) != "[]" {
 				t.Errorf("caught up after %v with %q", d, k.connectTokens())
 			}
@@ -152,9 +144,7 @@ func TestPoint37_EmptyTokenIsValid(t *testing.T) {
 func TestPoint39_CallsSettleOnce(t *testing.T) {
 	for seed := range uint64(5) {
 		bubble.Run(t, func(t *testing.T) {
-			n, w, f := start(t, 80*ms, realtime.Options{})
-			defer w.close()
-			defer f.close()
+			n, _, f := start(t, 80*ms, realtime.Options{})
 			random := rand.New(rand.NewPCG(seed, 39))
 			var wg sync.WaitGroup
 			var mu sync.Mutex
@@ -195,7 +185,7 @@ func TestPoint39_CallsSettleOnce(t *testing.T) {
 // TestPoint39_DoubledAnswers: a server that answers twice, or what nobody asked, confuses no other call.
 func TestPoint39_DoubledAnswers(t *testing.T) {
 	bubble.Run(t, func(t *testing.T) {
-		k, f := fakeWorld(t, realtime.Options{}, func(k *fake) {
+		_, f := fakeWorld(t, realtime.Options{}, func(k *fake) {
 			k.on = func(s *session, c *protocol.Command) bool {
 				if c.Rpc == nil {
 					return false
@@ -206,8 +196,6 @@ func TestPoint39_DoubledAnswers(t *testing.T) {
 				return true
 			}
 		})
-		defer k.close()
-		defer f.close()
 		f.settled(time.Now())
 		for i := range 50 {
 			want := fmt.Append(nil, i)
@@ -229,8 +217,6 @@ func TestPoint41_AmbiguousCalls(t *testing.T) {
 		k, f := fakeWorld(t, realtime.Options{}, func(k *fake) {
 			k.on = func(_ *session, c *protocol.Command) bool { return c.Rpc != nil }
 		})
-		defer k.close()
-		defer f.close()
 		f.settled(time.Now())
 		begin := time.Now()
 		if _, err := f.RPC(t.Context(), "x", []byte(`1`)); !errors.Is(err, realtime.ErrTimeout) || !strings.Contains(err.Error(), "may have been applied") {
@@ -271,8 +257,6 @@ func TestPoint42_PanicsStopNothing(t *testing.T) {
 				return true
 			}
 		})
-		defer k.close()
-		defer f.close()
 		var r recorder
 		if _, err := f.Subscribe("other", realtime.SubscribeOptions{OnEvent: func(e realtime.Event) { r.on(e); panic("on event") }}); err != nil {
 			t.Fatal(err)
@@ -305,8 +289,6 @@ func TestBadFramesCostAReconnect(t *testing.T) {
 	} {
 		bubble.Run(t, func(t *testing.T) {
 			k, f := fakeWorld(t, realtime.Options{ReadLimit: 256 << 10}, nil)
-			defer k.close()
-			defer f.close()
 			f.settled(time.Now())
 			time.Sleep(10 * time.Second)
 			k.set(func() { k.tops["room"] = 3 })
@@ -328,8 +310,6 @@ func TestBadFramesCostAReconnect(t *testing.T) {
 func TestBinaryFrameOnAJSONConnection(t *testing.T) {
 	bubble.Run(t, func(t *testing.T) {
 		k, f := fakeWorld(t, realtime.Options{}, nil)
-		defer k.close()
-		defer f.close()
 		f.settled(time.Now())
 		k.set(func() { k.tops["room"] = 1 })
 		if err := k.last().ws.Write(t.Context(), websocket.MessageBinary, []byte(`{"push":{"channel":"room","pub":{"data":1,"offset":1}}}`)); err != nil {

@@ -22,8 +22,6 @@ import (
 func TestPoint06_07_FirstCommandAndIDs(t *testing.T) {
 	bubble.Run(t, func(t *testing.T) {
 		k, f := fakeWorld(t, realtime.Options{}, nil)
-		defer k.close()
-		defer f.close()
 		if _, err := f.RPC(t.Context(), "early", []byte(`1`)); !errors.Is(err, realtime.ErrNotConnected) {
 			t.Errorf("call before connect: %v", err)
 		}
@@ -81,8 +79,6 @@ func TestPoint08_OnePongForEachPing(t *testing.T) {
 					return true
 				}
 			})
-			defer k.close()
-			defer f.close()
 			f.settled(time.Now())
 			time.Sleep(time.Minute)
 			s := k.last()
@@ -108,8 +104,6 @@ func TestPoint08_OnePongForEachPing(t *testing.T) {
 func TestPoint08_PongGoesToWhoPinged(t *testing.T) {
 	bubble.Run(t, func(t *testing.T) {
 		k, f := fakeWorld(t, realtime.Options{}, nil)
-		defer k.close()
-		defer f.close()
 		f.settled(time.Now())
 		time.Sleep(10 * time.Second)
 		old, fault := k.last(), time.Now()
@@ -137,8 +131,6 @@ func TestPoint09_10_NoPingCommand(t *testing.T) {
 	for _, p := range []realtime.Profile{realtime.Foreground, realtime.Background} {
 		bubble.Run(t, func(t *testing.T) {
 			k, f := fakeWorld(t, realtime.Options{Profile: p}, nil)
-			defer k.close()
-			defer f.close()
 			f.settled(time.Now())
 			time.Sleep(time.Hour)
 			if n := len(k.last().commands()); n != 2 || f.Stats().Connects != 1 || f.Stats().Probes < 100 {
@@ -146,9 +138,7 @@ func TestPoint09_10_NoPingCommand(t *testing.T) {
 			}
 		})
 		bubble.Run(t, func(t *testing.T) {
-			_, w, f := start(t, 100*ms, realtime.Options{Profile: p})
-			defer w.close()
-			defer f.close()
+			_, _, f := start(t, 100*ms, realtime.Options{Profile: p})
 			time.Sleep(time.Hour)
 			if s := f.Stats(); s.Connects != 1 || s.Attempts != 1 {
 				t.Errorf("%v: %+v", p, s)
@@ -176,8 +166,6 @@ func TestPoint11_12_ConnectError(t *testing.T) {
 				return true
 			}
 		})
-		defer k.close()
-		defer f.close()
 		f.settled(time.Now())
 		synctest.Wait()
 		first := k.all()[0]
@@ -243,8 +231,6 @@ func TestPoint13_ConnectIsAnsweredBadly(t *testing.T) {
 					return s.n <= 2
 				}
 			})
-			defer k.close()
-			defer f.close()
 			if d := f.caughtUp(time.Now(), 40*time.Second); f.State().State != realtime.Connected {
 				t.Errorf("%s: %+v after %v", name, f.State(), d)
 			}
@@ -288,7 +274,7 @@ func TestPoint13_AnotherProtocol(t *testing.T) {
 	} {
 		bubble.Run(t, func(t *testing.T) {
 			right := time.Now().Add(time.Minute)
-			k, f := fakeWorld(t, realtime.Options{}, func(k *fake) {
+			_, f := fakeWorld(t, realtime.Options{}, func(k *fake) {
 				k.http = func(w http.ResponseWriter, _ *http.Request) bool {
 					if time.Now().After(right) {
 						return false
@@ -297,8 +283,6 @@ func TestPoint13_AnotherProtocol(t *testing.T) {
 					return true
 				}
 			})
-			defer k.close()
-			defer f.close()
 			time.Sleep(59 * time.Second)
 			if s := f.State(); s.State != realtime.Connecting || !errors.Is(s.Err, realtime.ErrProtocol) {
 				t.Errorf("%s: state %+v", name, s)
@@ -338,14 +322,12 @@ func TestPoint13_AnswersOutrunByTheNextDial(t *testing.T) {
 func TestPoint13_AnotherWebSocket(t *testing.T) {
 	for _, kind := range []websocket.MessageType{websocket.MessageText, websocket.MessageBinary} {
 		bubble.Run(t, func(t *testing.T) {
-			k, f := fakeWorld(t, realtime.Options{}, func(k *fake) {
+			_, f := fakeWorld(t, realtime.Options{}, func(k *fake) {
 				k.on = func(s *session, _ *protocol.Command) bool {
 					_ = s.ws.Write(t.Context(), kind, []byte("welcome to the echo server\xff"))
 					return true
 				}
 			})
-			defer k.close()
-			defer f.close()
 			time.Sleep(time.Minute)
 			if s := f.State(); s.State != realtime.Connecting || s.Err == nil {
 				t.Errorf("state %+v", s)

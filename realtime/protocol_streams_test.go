@@ -25,8 +25,6 @@ func TestPoint20_RecoversOnlyWhatIsRecoverable(t *testing.T) {
 					return true
 				}
 			})
-			defer k.close()
-			defer f.close()
 			k.set(func() { k.tops["room"] = 4 })
 			f.settled(time.Now())
 			fault := time.Now()
@@ -47,8 +45,6 @@ func TestPoint20_RecoversOnlyWhatIsRecoverable(t *testing.T) {
 func TestPoint21_PositionFollowsDelivery(t *testing.T) {
 	bubble.Run(t, func(t *testing.T) {
 		n, w, f := start(t, 100*ms, realtime.Options{})
-		defer w.close()
-		defer f.close()
 		for range 3 {
 			fault := time.Now()
 			n.Reset()
@@ -80,8 +76,6 @@ func TestPoint21_TopAsOffset(t *testing.T) {
 				return true
 			}
 		})
-		defer k.close()
-		defer f.close()
 		f.settled(time.Now())
 		k.set(func() { k.tops["room"] = 4 })
 		fault := time.Now()
@@ -97,12 +91,7 @@ func TestPoint21_TopAsOffset(t *testing.T) {
 func TestPoint22_NotRecovered(t *testing.T) {
 	bubble.Run(t, func(t *testing.T) {
 		n, w, f := start(t, 100*ms, realtime.Options{})
-		defer w.close()
-		defer f.close()
-		var r recorder
-		if _, err := f.Subscribe("short", realtime.SubscribeOptions{OnEvent: r.on}); err != nil {
-			t.Fatal(err)
-		}
+		r := f.record("short")
 		publish := func(data string) {
 			if _, err := w.node.Publish("short", []byte(data), centrifuge.WithHistory(2, time.Hour)); err != nil {
 				t.Fatal(err)
@@ -136,12 +125,7 @@ func TestPoint22_NotRecovered(t *testing.T) {
 func TestPoint22_ServerLostItsData(t *testing.T) {
 	bubble.Run(t, func(t *testing.T) {
 		k, f := fakeWorld(t, realtime.Options{}, func(k *fake) { k.tops["other"] = 100 })
-		defer k.close()
-		defer f.close()
-		var r recorder
-		if _, err := f.Subscribe("other", realtime.SubscribeOptions{OnEvent: r.on}); err != nil {
-			t.Fatal(err)
-		}
+		r := f.record("other")
 		f.settled(time.Now())
 		k.last().publish("other", 101)
 		time.Sleep(time.Second)
@@ -163,8 +147,6 @@ func TestPoint22_ServerLostItsData(t *testing.T) {
 func TestPoint23_ResubscribingInsideTheHandlerRepeatsNothing(t *testing.T) {
 	bubble.Run(t, func(t *testing.T) {
 		_, w, f := start(t, 100*ms, realtime.Options{})
-		defer w.close()
-		defer f.close()
 		var r recorder
 		var handler func(realtime.Event)
 		handler = func(e realtime.Event) {
@@ -197,8 +179,6 @@ func TestPoint23_ResubscribingInsideTheHandlerRepeatsNothing(t *testing.T) {
 func TestPoint24_NothingAfterTheEnd(t *testing.T) {
 	bubble.Run(t, func(t *testing.T) {
 		k, f := fakeWorld(t, realtime.Options{}, nil)
-		defer k.close()
-		defer f.close()
 		var r recorder
 		var sub *realtime.Subscription
 		sub, err := f.Subscribe("batch", realtime.SubscribeOptions{OnEvent: func(e realtime.Event) {
@@ -230,8 +210,6 @@ func TestPoint24_NothingAfterTheEnd(t *testing.T) {
 func TestPoint25_GapIsRecovered(t *testing.T) {
 	bubble.Run(t, func(t *testing.T) {
 		k, f := fakeWorld(t, realtime.Options{}, nil)
-		defer k.close()
-		defer f.close()
 		f.settled(time.Now())
 		s := k.last()
 		s.publish("room", 2)
@@ -264,12 +242,7 @@ func TestPoint25_GapIsRecovered(t *testing.T) {
 func TestPoint25_NoFalseGap(t *testing.T) {
 	bubble.Run(t, func(t *testing.T) {
 		k, f := fakeWorld(t, realtime.Options{}, func(k *fake) { k.tops["other"] = 5 })
-		defer k.close()
-		defer f.close()
-		var r recorder
-		if _, err := f.Subscribe("other", realtime.SubscribeOptions{OnEvent: r.on}); err != nil {
-			t.Fatal(err)
-		}
+		r := f.record("other")
 		f.settled(time.Now())
 		wild := pub(99)
 		wild.Channel = "elsewhere"
@@ -317,8 +290,6 @@ func TestPoint26_Epochs(t *testing.T) {
 						return true
 					}
 				})
-				defer k.close()
-				defer f.close()
 				f.settled(time.Now())
 				k.set(func() { k.tops["room"] = 1 })
 				p := pub(1)
@@ -343,12 +314,7 @@ func TestPoint26_Epochs(t *testing.T) {
 func TestPoint26_AnotherEpoch(t *testing.T) {
 	bubble.Run(t, func(t *testing.T) {
 		k, f := fakeWorld(t, realtime.Options{}, func(k *fake) { k.tops["other"] = 7 })
-		defer k.close()
-		defer f.close()
-		var r recorder
-		if _, err := f.Subscribe("other", realtime.SubscribeOptions{OnEvent: r.on}); err != nil {
-			t.Fatal(err)
-		}
+		r := f.record("other")
 		f.settled(time.Now())
 		k.set(func() { k.epoch = "e2"; k.tops["other"] = 8 })
 		stray := pub(8)

@@ -85,8 +85,6 @@ func TestPoint27_PositionsMoveUnheard(t *testing.T) {
 				return true
 			}
 		})
-		defer k.close()
-		defer f.close()
 		f.settled(time.Now())
 		k.last().reply(pushPub("mine", pub(6)), pushPub("mine", pub(7)))
 		time.Sleep(10 * time.Second)
@@ -131,12 +129,7 @@ func TestPoint28_UnansweredSubscribe(t *testing.T) {
 			k, f := fakeWorld(t, realtime.Options{}, func(k *fake) {
 				k.on = func(s *session, c *protocol.Command) bool { return s.n == 1 && row.handles(s, c) }
 			})
-			defer k.close()
-			defer f.close()
-			var r recorder
-			if _, err := f.Subscribe("other", realtime.SubscribeOptions{OnEvent: r.on}); err != nil {
-				t.Fatal(err)
-			}
+			r := f.record("other")
 			f.settled(time.Now())
 			k.last().publish("room", 1)
 			if row.name != "subscribe unanswered" {
@@ -176,8 +169,6 @@ func TestPoint29_LateReplyOfACancelledSubscribe(t *testing.T) {
 					return true
 				}
 			})
-			defer k.close()
-			defer f.close()
 			f.settled(time.Now())
 			var old, r recorder
 			for _, rec := range []*recorder{&old, &r} {
@@ -217,8 +208,6 @@ func TestPoint29_LateReplyOfACancelledSubscribe(t *testing.T) {
 func TestPoint29_StormOfSubscriptions(t *testing.T) {
 	bubble.Run(t, func(t *testing.T) {
 		n, w, f := start(t, 100*ms, realtime.Options{})
-		defer w.close()
-		defer f.close()
 		var r recorder
 		for i := range 200 {
 			if _, err := f.Subscribe("other", realtime.SubscribeOptions{OnEvent: r.on}); err != nil {
@@ -247,8 +236,6 @@ func TestPoint29_StormOfSubscriptions(t *testing.T) {
 func TestPoint30_UnsubscribeByIdentity(t *testing.T) {
 	bubble.Run(t, func(t *testing.T) {
 		_, w, f := start(t, 100*ms, realtime.Options{})
-		defer w.close()
-		defer f.close()
 		var r recorder
 		old, err := f.Subscribe("other", realtime.SubscribeOptions{})
 		if err != nil {

@@ -92,8 +92,6 @@ func TestPoint01_JSONFraming(t *testing.T) {
 					return c.Connect != nil || c.Subscribe != nil
 				}
 			})
-			defer k.close()
-			defer f.close()
 			f.settled(time.Now())
 			if _, err := f.RPC(t.Context(), "x", []byte("{\n\"a\":\r\n 1\n}")); err != nil {
 				t.Error(err)
@@ -116,9 +114,7 @@ func TestPoint01_JSONFraming(t *testing.T) {
 // TestPoint01_RealServerTakesOurFrames sends data with newlines in it: an empty line would end the connection for good.
 func TestPoint01_RealServerTakesOurFrames(t *testing.T) {
 	bubble.Run(t, func(t *testing.T) {
-		_, w, f := start(t, 100*ms, realtime.Options{Data: []byte("{\n\n\"v\": 1\n}\n")})
-		defer w.close()
-		defer f.close()
+		_, _, f := start(t, 100*ms, realtime.Options{Data: []byte("{\n\n\"v\": 1\n}\n")})
 		data, err := f.RPC(t.Context(), "echo", []byte("{\n\n\"a\":\n[1,\n\n2]}\n\n"))
 		if got := string(bytes.ReplaceAll(data, []byte("\n"), nil)); err != nil || got != `{"a":[1,2]}` {
 			t.Errorf("%s, %v", got, err)
@@ -133,8 +129,6 @@ func TestPoint01_RealServerTakesOurFrames(t *testing.T) {
 func TestPoint02_Protobuf(t *testing.T) {
 	bubble.Run(t, func(t *testing.T) {
 		_, w, f := start(t, 100*ms, realtime.Options{Protocol: realtime.Protobuf})
-		defer w.close()
-		defer f.close()
 		want := []byte("\x00\n\xff{")
 		if data, err := f.RPC(t.Context(), "echo", want); err != nil || !bytes.Equal(data, want) {
 			t.Errorf("%q, %v", data, err)
@@ -147,11 +141,9 @@ func TestPoint02_Protobuf(t *testing.T) {
 	})
 	for p, want := range map[realtime.Protocol]string{realtime.JSON: "centrifuge-json", realtime.Protobuf: "centrifuge-protobuf"} {
 		bubble.Run(t, func(t *testing.T) {
-			k, f := fakeWorld(t, realtime.Options{Protocol: p}, func(k *fake) {
+			k, _ := fakeWorld(t, realtime.Options{Protocol: p}, func(k *fake) {
 				k.http = func(w http.ResponseWriter, _ *http.Request) bool { w.WriteHeader(http.StatusTeapot); return true }
 			})
-			defer k.close()
-			defer f.close()
 			time.Sleep(time.Second)
 			k.mu.Lock()
 			defer k.mu.Unlock()
@@ -168,12 +160,7 @@ func TestPoint03_DataIsKept(t *testing.T) {
 	for _, p := range []realtime.Protocol{realtime.JSON, realtime.Protobuf} {
 		bubble.Run(t, func(t *testing.T) {
 			_, w, f := start(t, 100*ms, realtime.Options{Protocol: p})
-			defer w.close()
-			defer f.close()
-			var r recorder
-			if _, err := f.Subscribe("other", realtime.SubscribeOptions{OnEvent: r.on}); err != nil {
-				t.Fatal(err)
-			}
+			r := f.record("other")
 			time.Sleep(time.Second)
 			var want []string
 			for i := range 2000 {
@@ -195,12 +182,7 @@ func TestPoint04_LargeFrames(t *testing.T) {
 	for _, p := range []realtime.Protocol{realtime.JSON, realtime.Protobuf} {
 		bubble.Run(t, func(t *testing.T) {
 			n, w, f := start(t, 100*ms, realtime.Options{Protocol: p})
-			defer w.close()
-			defer f.close()
-			var r recorder
-			if _, err := f.Subscribe("big", realtime.SubscribeOptions{OnEvent: r.on}); err != nil {
-				t.Fatal(err)
-			}
+			r := f.record("big")
 			time.Sleep(10 * time.Second)
 			publish := func(size int) {
 				if _, err := w.node.Publish("big", []byte(`"`+strings.Repeat("x", size)+`"`), centrifuge.WithHistory(1000, time.Hour)); err != nil {
@@ -231,8 +213,6 @@ func TestPoint04_LargeFrames(t *testing.T) {
 func TestPoint04_BatchIsSplit(t *testing.T) {
 	bubble.Run(t, func(t *testing.T) {
 		k, f := fakeWorld(t, realtime.Options{}, nil)
-		defer k.close()
-		defer f.close()
 		var r recorder
 		for i := range 600 {
 			if _, err := f.Subscribe(fmt.Sprintf("%0250d", i), realtime.SubscribeOptions{OnEvent: r.on}); err != nil {
@@ -288,8 +268,6 @@ func TestPoint04_RealServerTakesTheSplit(t *testing.T) {
 func TestPoint05_31_32_33_NothingIsAskedThatIsNotUnderstood(t *testing.T) {
 	bubble.Run(t, func(t *testing.T) {
 		k, f := fakeWorld(t, realtime.Options{Token: &tokens{}}, nil)
-		defer k.close()
-		defer f.close()
 		f.settled(time.Now())
 		random := rand.New(rand.NewPCG(5, 6))
 		for i := range 30 {

@@ -46,7 +46,7 @@ type World struct {
 
 	opts    WorldOptions
 	carrier carrier
-	store   *sqlite.DB
+	store   *notingStore
 	key     []byte
 	log     *slog.Logger
 
@@ -78,7 +78,7 @@ type route struct {
 
 func newWorld(ctx context.Context, c carrier, store *sqlite.DB, o WorldOptions) (*World, error) {
 	w := &World{
-		History: &History{}, opts: o, carrier: c, store: store, log: o.Logger,
+		History: &History{}, opts: o, carrier: c, store: noting(store), log: o.Logger,
 		rng: rand.New(rand.NewPCG(o.Seed, 1)),
 	}
 	if w.log == nil {
@@ -182,16 +182,25 @@ func (w *World) Clients() []*Client {
 
 // DumpTable records what the server has stored, for Check. Call it once, after the last message.
 func (w *World) DumpTable(ctx context.Context) error {
-	return dumpTable(ctx, w.store, w.History)
+	return dumpTable(ctx, w.store.DB, w.store.number, w.History)
 }
 
-// dumpTable records what a server's store holds.
-func dumpTable(ctx context.Context, store *sqlite.DB, h *History) error {
+// dumpTable records what a server's store holds. The table doesn't say which device a message came from: number does,
+// or is nil where nobody saw the messages go in.
+func dumpTable(ctx context.Context, store *sqlite.DB, number func(user, id string) (number, bool), h *History) error {
 	for m, err := range store.AllMessages(ctx, Channel) {
 		if err != nil {
 			return fmt.Errorf("read the server's table: %w", err)
 		}
-		h.Stored(Row{Channel: m.Channel, Seq: m.Seq, ID: m.ID, User: m.User, Text: m.Text})
+		row := Row{Channel: m.Channel, Seq: m.Seq, ID: m.ID, User: m.User, Text: m.Text}
+		if number != nil {
+			n, ok := number(m.User, m.ID)
+			if !ok {
+				return fmt.Errorf("message %s of %s is in the server's table, and nobody saw it go in", m.ID, m.User)
+			}
+			row.Device, row.DeviceSeq = n.device, n.seq
+		}
+		h.Stored(row)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package notify
 
 import (
 	"context"
+	"slices"
 	"sync"
 )
 
@@ -12,6 +13,7 @@ const backlog = 64
 
 // Hub publishes values of type T. The zero value isn't ready: use New. Safe for concurrent use.
 type Hub[T any] struct {
+	key   func(T) string // or nil: all values are of one thing
 	merge func(older, newer T) T
 	wg    sync.WaitGroup
 	done  chan struct{}
@@ -33,6 +35,14 @@ func New[T any](first T, merge func(older, newer T) T) *Hub[T] {
 	return &Hub[T]{merge: merge, last: first, done: make(chan struct{}), watchers: make(map[*watcher[T]]struct{})}
 }
 
+// NewKeyed returns a hub for values of several things, which key tells apart: only values of the same thing are merged, so
+// that the newest of each always arrives. More values wait for a slow watcher than otherwise, by one for each thing.
+func NewKeyed[T any](first T, key func(T) string, merge func(older, newer T) T) *Hub[T] {
+	h := New(first, merge)
+	h.key = key
+	return h
+}
+
 // Publish makes v the present value and passes it on. It never blocks. After Close it does nothing.
 func (h *Hub[T]) Publish(v T) {
 	h.mu.Lock()
@@ -42,16 +52,25 @@ func (h *Hub[T]) Publish(v T) {
 	}
 	h.last = v
 	for w := range h.watchers {
-		if n := len(w.pending); n >= backlog {
-			w.pending[n-1] = h.merge(w.pending[n-1], v)
-		} else {
-			w.pending = append(w.pending, v)
-		}
+		w.pending = h.queue(w.pending, v)
 		select {
 		case w.wake <- struct{}{}:
 		default:
 		}
 	}
+}
+
+// queue adds a value to those that wait. If they are too many, the last one of the same thing becomes part of it.
+func (h *Hub[T]) queue(pending []T, v T) []T {
+	if len(pending) < backlog {
+		return append(pending, v)
+	}
+	for i, older := range slices.Backward(pending) {
+		if h.key == nil || h.key(older) == h.key(v) {
+			return append(slices.Delete(pending, i, i+1), h.merge(older, v))
+		}
+	}
+	return append(pending, v)
 }
 
 // Watch returns a channel that gets the present value at once and then each change, merged only if the reader is more

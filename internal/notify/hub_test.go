@@ -2,6 +2,7 @@ package notify_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"testing/synctest"
 
@@ -57,6 +58,52 @@ func TestStuckWatcherIsMerged(t *testing.T) {
 			count++
 		}
 		if count > 300 {
+			t.Errorf("%d values kept for a watcher that doesn't read", count)
+		}
+	})
+}
+
+// TestStuckWatcherGetsTheNewestOfEach: values of one thing must not swallow those of another.
+func TestStuckWatcherGetsTheNewestOfEach(t *testing.T) {
+	type news struct {
+		thing string
+		n     int
+	}
+	bubble.Run(t, func(t *testing.T) {
+		h := notify.NewKeyed(news{}, func(v news) string { return v.thing }, func(_, newer news) news { return newer })
+		defer h.Close()
+		ch := h.Watch(t.Context())
+		<-ch
+		const rounds, things = 200, 100 // more things than wait unmerged
+		for n := 1; n <= rounds; n++ {
+			for i := range things {
+				h.Publish(news{fmt.Sprintf("thing %d", i), n})
+			}
+		}
+		h.Publish(news{"rare", 1})
+		for n := range 1000 {
+			h.Publish(news{"thing 7", rounds + n})
+		}
+		synctest.Wait()
+		last, count := map[string]int{}, 0
+		for {
+			synctest.Wait()
+			select {
+			case v := <-ch:
+				if v.n < last[v.thing] {
+					t.Fatalf("%s went back from %d to %d", v.thing, last[v.thing], v.n)
+				}
+				last[v.thing] = v.n
+				count++
+				continue
+			default:
+			}
+			break
+		}
+		if last["rare"] != 1 || last["thing 7"] != rounds+999 || last["thing 8"] != rounds || len(last) != things+1 {
+			t.Errorf("the newest of %d things: rare %d, thing 7 %d, thing 8 %d", len(last), last["rare"], last["thing 7"], last["thing 8"])
+		}
+		if count > 400 {
 			t.Errorf("%d values kept for a watcher that doesn't read", count)
 		}
 	})

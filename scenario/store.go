@@ -1,0 +1,66 @@
+package scenario
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/chatsdk/chatsdk/server"
+	"github.com/chatsdk/chatsdk/server/sqlite"
+)
+
+// notingStore is the store of a world's server. It notes which device sent each message, and the number that the device
+// gave it: the table keeps only the newest number of each device, and a checker needs them all.
+type notingStore struct {
+	*sqlite.DB
+
+	mu      sync.Mutex // guards below
+	numbers map[sent]number
+}
+
+type sent struct{ user, id string }
+
+type number struct {
+	device string
+	seq    uint64 // 0 if the device asked for no order
+}
+
+var _ server.Store = (*notingStore)(nil)
+
+func noting(db *sqlite.DB) *notingStore { return &notingStore{DB: db, numbers: map[sent]number{}} }
+
+// Append takes entries of one device, as the store underneath does.
+func (s *notingStore) Append(ctx context.Context, user, device string, entries []server.Entry) ([]server.Outcome, error) {
+	given := slices.Clone(entries)
+	if planted == bugBatchReversed {
+		for i := range given {
+			given[i].DeviceSeq = 0
+		}
+		slices.Reverse(given)
+	}
+	out, err := s.DB.Append(ctx, user, device, given)
+	if planted == bugBatchReversed {
+		slices.Reverse(out)
+	}
+	if err != nil {
+		return out, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, o := range out {
+		key := sent{user, entries[i].ID}
+		// A duplicate is noted too if it is news: the answer to the first may have been an error after the commit.
+		if _, known := s.numbers[key]; !known && o.Err == nil && !entries[i].Refused {
+			s.numbers[key] = number{device, entries[i].DeviceSeq}
+		}
+	}
+	return out, nil
+}
+
+// number is what was noted of a message; ok says whether anything was.
+func (s *notingStore) number(user, id string) (n number, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n, ok = s.numbers[sent{user, id}]
+	return n, ok
+}
