@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/chatsdk/chatsdk/inbox"
 	"github.com/chatsdk/chatsdk/internal/wire"
@@ -57,7 +58,7 @@ func Open(ctx context.Context, opts Options) (*Client, error) {
 	}
 	c := &Client{opts: opts, log: opts.Logger, http: opts.httpClient(), channels: map[string]*channel{}}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
-	c.ep = &endpoints{base: base, http: c.http, timeout: opts.CallTimeout}
+	c.ep = &endpoints{base: base}
 	if err := c.open(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open client: %w", err), c.Close())
 	}
@@ -71,6 +72,9 @@ func (c *Client) open() (err error) {
 		return fmt.Errorf("read device: %w", err)
 	}
 	if c.tokens, err = c.session(); err != nil {
+		return err
+	}
+	if err := c.ep.open(o, c.http, c.tokens); err != nil {
 		return err
 	}
 	c.inbox, err = inbox.New(inbox.Options{
@@ -88,7 +92,7 @@ func (c *Client) open() (err error) {
 	c.rt, err = realtime.New(realtime.Options{
 		URL: c.ep.websocket(), Token: connectionTokens{c.tokens}, DialContext: o.DialContext, TLSConfig: o.TLSConfig,
 		Profile: o.Profile, Name: "chatsdk-go", Rand: fork(o.Rand), Logger: c.log,
-		OnRoundTrip: o.OnRoundTrip, OnConnected: c.onConnected,
+		OnRoundTrip: c.onRoundTrip, OnConnected: c.onConnected,
 	})
 	if err != nil {
 		return err
@@ -130,6 +134,7 @@ func (c *Client) Close() error {
 		if c.inbox != nil {
 			errs = append(errs, c.inbox.Close())
 		}
+		c.ep.close() // after the parts that use it, and before the session that it asks
 		if c.tokens != nil {
 			errs = append(errs, c.tokens.Close())
 		}
@@ -157,6 +162,17 @@ func (c *Client) bound(ctx context.Context) (context.Context, func()) {
 	return ctx, func() { stop(); cancel() }
 }
 
+// onRoundTrip takes the connection's measures: the HTTP calls go the same way.
+func (c *Client) onRoundTrip(rtt time.Duration, err error) {
+	if err == nil {
+		c.ep.api.ObserveRTT(rtt)
+		c.ep.auth.ObserveRTT(rtt)
+	}
+	if c.opts.OnRoundTrip != nil {
+		c.opts.OnRoundTrip(rtt, err)
+	}
+}
+
 // Connect connects and stays connected: it tries again for as long as Disconnect and Close aren't called and the
 // server doesn't refuse for good. It returns at once; Watch tells what happens.
 func (c *Client) Connect() { c.rt.Connect() }
@@ -168,6 +184,8 @@ func (c *Client) Disconnect() { c.rt.Disconnect() }
 // airplane mode): a waiting or pending attempt starts anew, and a live connection is checked at once.
 func (c *Client) NetworkChanged() {
 	c.tokens.NetworkChanged()
+	c.ep.api.NetworkChanged()
+	c.ep.auth.NetworkChanged()
 	c.rt.NetworkChanged()
 }
 
@@ -177,9 +195,5 @@ func (c *Client) SetProfile(p realtime.Profile) { c.rt.SetProfile(p) }
 
 // CreateChannel makes a channel. A private one answers only its members, of which the caller is one.
 func (c *Client) CreateChannel(ctx context.Context, name string, private bool, members ...string) error {
-	token, err := c.tokens.Token(ctx)
-	if err != nil {
-		return err
-	}
-	return c.ep.createChannel(ctx, token, wire.ChannelRequest{Name: name, Private: private, Members: members})
+	return c.ep.createChannel(ctx, wire.ChannelRequest{Name: name, Private: private, Members: members})
 }

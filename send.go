@@ -97,6 +97,7 @@ func (c *Client) onConnected(data []byte) {
 	for ch, last := range d.DeviceSeqs {
 		c.queue.Settle(ch, last)
 	}
+	c.ep.api.ServerUp()
 	c.updateReady()
 }
 

@@ -86,7 +86,7 @@ func (cl *call) countLocked() {
 func (cl *call) queueLocked(w *waiter, why error, again, now time.Time) (*waiter, error) {
 	long := again.Sub(now)
 	switch {
-	case cl.set.FailFast,
+	case cl.set.FailFast && (why == ErrCircuitOpen || now.Before(cl.h.gate.until)), // pacing alone is no reason to fail
 		why == ErrRateLimited && long > cl.c.opts.MaxRetryAfter,
 		!cl.deadline.IsZero() && again.After(cl.deadline):
 		if long > 0 {

@@ -220,6 +220,9 @@ func (cl *call) request(a *attempt, token string) (*http.Request, error) {
 			req.Header[fieldAPIKey] = cl.c.apiKey
 		}
 		if cl.key != "" {
+			if planted == bugFreshKey {
+				cl.key = newKey()
+			}
 			req.Header[fieldKey] = []string{cl.key}
 		}
 		if cl.n > 1 {

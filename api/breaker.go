@@ -133,7 +133,7 @@ func (b *breaker) admit(now time.Time, leaseFor time.Duration) (p permit, ok boo
 	busy := 0
 	for i := range b.leases {
 		l := &b.leases[i]
-		if l.id != 0 && !now.Before(l.end) && planted != bugHungProbe {
+		if l.id != 0 && !now.Before(l.end) {
 			*l = lease{} // hangs: it mustn't keep the others out
 		}
 		switch {
@@ -148,6 +148,9 @@ func (b *breaker) admit(now time.Time, leaseFor time.Duration) (p permit, ok boo
 	}
 	if busy >= b.stage {
 		return permit{}, false, again
+	}
+	if planted == bugHungProbe {
+		leaseFor = 24 * time.Hour
 	}
 	b.leased++
 	b.leases[free] = lease{b.leased, now.Add(leaseFor)}

@@ -103,9 +103,10 @@ type budget struct {
 const (
 	budgetCap      = 100
 	budgetPerSec   = 1
-	costServer     = 5
-	costOverload   = 10
 	refundFirstTry = 1
+	// costRetry is the price of a retry after a fault of the server. A share f of failing calls leaves 1-f to pay for
+	// them: retries are at most 1/(1+costRetry) of the calls, 8%, whatever f is. What the path lost costs nothing.
+	costRetry = 12
 )
 
 func (b *budget) left(now time.Time) float64 {

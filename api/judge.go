@@ -91,17 +91,17 @@ func judgeStatus(o outcome, status int) verdict {
 	case status == http.StatusTooManyRequests:
 		return verdict{
 			fault: FaultOverload, sent: SentNothing, result: resultOK, again: true, all: true,
-			cost: costOverload, kind: ErrStatus,
+			cost: costRetry, kind: ErrStatus,
 		}
 	case status == http.StatusConflict && o.keyed: // the first one is still being processed
 		return verdict{fault: FaultCaller, sent: SentAnswered, result: resultOK, again: true, slow: true, kind: ErrStatus}
 	case status < 500, status == http.StatusNotImplemented, status == http.StatusHTTPVersionNotSupported:
 		return refused
 	case status == http.StatusServiceUnavailable:
-		return verdict{fault: FaultOverload, result: resultFailed, again: true, all: true, cost: costOverload, kind: ErrStatus}
+		return verdict{fault: FaultOverload, result: resultFailed, again: true, all: true, cost: costRetry, kind: ErrStatus}
 	}
 	return verdict{
-		fault: FaultServer, result: resultFailed, again: unavailable(status), all: true, cost: costServer, kind: ErrStatus,
+		fault: FaultServer, result: resultFailed, again: unavailable(status), all: true, cost: costRetry, kind: ErrStatus,
 	}
 }
 
@@ -160,10 +160,10 @@ func judgeError(o outcome) verdict {
 		v.fresh = o.reused // most likely a connection that died while idle
 	}
 	if v.sent != SentNothing && v.fault == FaultServer {
-		v.cost = costServer
+		v.cost = costRetry
 	}
 	if planted == bugBudgetPath && v.fault == FaultPath {
-		v.cost = costServer
+		v.cost = costRetry
 	}
 	return v
 }
@@ -180,9 +180,13 @@ func (e streamError) Error() string { return "HTTP/2 stream error" }
 // refusedStream is REFUSED_STREAM, RFC 9113, 7.
 const refusedStream = 7
 
-// goAway is how net/http says that the server closed the connection before it looked at the request, whose stream is
-// beyond GOAWAY's last (RFC 9113, 6.8 and 8.7). There is no type for it.
-const goAway = "Transport received Server's graceful shutdown GOAWAY"
+// What net/http says in words alone: that the server closed the connection before it looked at the request, whose stream
+// is beyond GOAWAY's last (RFC 9113, 6.8 and 8.7), and a refused stream of a request with a body.
+const (
+	goAway      = "Transport received Server's graceful shutdown GOAWAY"
+	refusedText = "cannot retry err [stream error"
+	refusedCode = "REFUSED_STREAM"
+)
 
 // notProcessed says that the error itself proves that nothing was processed.
 func notProcessed(err error) bool {
@@ -194,7 +198,8 @@ func notProcessed(err error) bool {
 	if errors.As(err, &op) && op.Op == "dial" {
 		return true
 	}
-	return strings.Contains(err.Error(), goAway)
+	text := err.Error()
+	return strings.Contains(text, goAway) || strings.Contains(text, refusedText) && strings.Contains(text, refusedCode)
 }
 
 // refusedConnection says that the server's host is there and its program isn't.

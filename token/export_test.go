@@ -85,3 +85,6 @@ func BreakWrites(at string, err error) (restore func()) {
 	}
 	return func() { reached = was }
 }
+
+// BearerError is what a challenge says is wrong.
+func BearerError(challenge string) string { return bearerError([]string{challenge}) }
