@@ -52,6 +52,7 @@ bench: ## measurements on real sockets, beside centrifuge-js (needs npm)
 
 soak: ## random worlds of faults: SEEDS=200 of them, FROM=1 on, or SEED=n to replay one
 	SOAK_SEEDS=$(SEEDS) SOAK_FROM=$(FROM) SEED=$(SEED) $(GO) test -count=1 -timeout 0 -v -run '^TestRandomWorlds$$' ./scenario
+	SOAK_SEEDS=$(SEEDS) SEED=$(SEED) $(GO) test -count=1 -timeout 0 -v -run '^TestNoDuplicateEffects$$' ./api
 
 fuzz: ## each fuzz target for FUZZTIME=30s
 	@$(GO) test -list '^Fuzz' ./... | awk '/^Fuzz/ { names[++n] = $$1 } /^ok/ { for (i = 1; i <= n; i++) print $$2, names[i]; n = 0 }' \

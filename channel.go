@@ -122,10 +122,7 @@ func (c *Client) fetch(ctx context.Context, name string, after uint64, limit int
 	reply, err := c.fetchRPC(ctx, name, after, limit)
 	var refused *realtime.RPCError
 	if err != nil && !errors.As(err, &refused) && ctx.Err() == nil {
-		var token string
-		if token, err = c.tokens.Token(ctx); err == nil {
-			reply, err = c.ep.history(ctx, token, wire.HistoryRequest{Channel: name, After: after, Limit: limit})
-		}
+		reply, err = c.ep.history(ctx, wire.HistoryRequest{Channel: name, After: after, Limit: limit})
 	}
 	if err != nil {
 		return nil, 0, err

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/chatsdk/chatsdk/inbox"
 	"github.com/chatsdk/chatsdk/internal/wire"
@@ -74,6 +75,9 @@ func (c *Client) open(ctx context.Context) (err error) {
 	if c.tokens, err = c.session(); err != nil {
 		return err
 	}
+	if err := c.ep.open(o, c.http, c.tokens); err != nil {
+		return err
+	}
 	c.inbox, err = inbox.New(inbox.Options{
 		Store: o.Store.Inbox(), Fetch: c.fetch, Rand: fork(o.Rand), Logger: c.log,
 	})
@@ -89,7 +93,7 @@ func (c *Client) open(ctx context.Context) (err error) {
 	c.rt, err = realtime.New(realtime.Options{
 		URL: c.ep.websocket(), Token: connectionTokens{c.tokens}, DialContext: o.DialContext, TLSConfig: o.TLSConfig,
 		Profile: o.Profile, Name: "chatsdk-go", Rand: fork(o.Rand), Logger: c.log,
-		OnRoundTrip: o.OnRoundTrip, OnConnected: c.onConnected,
+		OnRoundTrip: c.onRoundTrip, OnConnected: c.onConnected,
 	})
 	if err != nil {
 		return err
@@ -136,6 +140,7 @@ func (c *Client) Close() error {
 		if c.inbox != nil {
 			errs = append(errs, c.inbox.Close())
 		}
+		c.ep.close() // after the parts that use it, and before the session that it asks
 		if c.tokens != nil {
 			errs = append(errs, c.tokens.Close())
 		}
@@ -163,6 +168,17 @@ func (c *Client) bound(ctx context.Context) (context.Context, func()) {
 	return ctx, func() { stop(); cancel() }
 }
 
+// onRoundTrip takes the connection's measures: the HTTP calls go the same way.
+func (c *Client) onRoundTrip(rtt time.Duration, err error) {
+	if err == nil {
+		c.ep.api.ObserveRTT(rtt)
+		c.ep.auth.ObserveRTT(rtt)
+	}
+	if c.opts.OnRoundTrip != nil {
+		c.opts.OnRoundTrip(rtt, err)
+	}
+}
+
 // Connect connects and stays connected: it tries again for as long as Disconnect and Close aren't called and the
 // server doesn't refuse for good. It returns at once; Watch tells what happens.
 func (c *Client) Connect() { c.rt.Connect() }
@@ -174,6 +190,8 @@ func (c *Client) Disconnect() { c.rt.Disconnect() }
 // airplane mode): a waiting or pending attempt starts anew, and a live connection is checked at once.
 func (c *Client) NetworkChanged() {
 	c.tokens.NetworkChanged()
+	c.ep.api.NetworkChanged()
+	c.ep.auth.NetworkChanged()
 	c.rt.NetworkChanged()
 }
 
@@ -183,9 +201,5 @@ func (c *Client) SetProfile(p realtime.Profile) { c.rt.SetProfile(p) }
 
 // CreateChannel makes a channel. A private one answers only its members, of which the caller is one.
 func (c *Client) CreateChannel(ctx context.Context, name string, private bool, members ...string) error {
-	token, err := c.tokens.Token(ctx)
-	if err != nil {
-		return err
-	}
-	return c.ep.createChannel(ctx, token, wire.ChannelRequest{Name: name, Private: private, Members: members})
+	return c.ep.createChannel(ctx, wire.ChannelRequest{Name: name, Private: private, Members: members})
 }

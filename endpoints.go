@@ -1,31 +1,28 @@
 package chatsdk
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/chatsdk/chatsdk/api"
 	"github.com/chatsdk/chatsdk/internal/wire"
 )
 
-// maxReply bounds a reply's body. The largest true one is a page of history: 200 messages of 16 KiB and their frame.
-const maxReply = 8 << 20
-
 // endpoints is the typed client of the server's HTTP calls. It may be used concurrently.
 type endpoints struct {
-	base    *url.URL
-	http    *http.Client
-	timeout time.Duration // for one call
+	base *url.URL
+	api  *api.Client // calls of the session, each with its token
+	auth *api.Client // signing in and out, and what brings its token: not held back by what holds the API back
+
+	http    *http.Client  // for pings, which are to see the network as it is
+	timeout time.Duration // for one of them
 }
 
 // parseServer checks the address a user gave and fills in what people leave out.
@@ -37,8 +34,8 @@ func parseServer(s string) (*url.URL, error) {
 		s = "http://" + s
 	}
 	u, err := url.Parse(s)
-	if err != nil {
-		return nil, fmt.Errorf("chatsdk: server address isn't a URL: %w", redactURL(err))
+	if err != nil { // its text may hold a password: "invalid port" quotes what stands behind the user
+		return nil, errors.New("chatsdk: server address isn't a URL; give it as https://host or https://host:port")
 	}
 	switch {
 	case u.Scheme != "http" && u.Scheme != "https":
@@ -52,14 +49,6 @@ func parseServer(s string) (*url.URL, error) {
 	return u, nil
 }
 
-// redactURL keeps the cause of a *url.Error and drops its URL, which may hold a password.
-func redactURL(err error) error {
-	if ue, ok := errors.AsType[*url.Error](err); ok {
-		return ue.Err
-	}
-	return err
-}
-
 func (e *endpoints) url(path string) string { return e.base.String() + path }
 
 // websocket is the address of the realtime endpoint.
@@ -70,51 +59,84 @@ func (e *endpoints) websocket() string {
 	return u.String()
 }
 
-func (e *endpoints) login(ctx context.Context, in wire.LoginRequest) (wire.TokenReply, error) {
-	return tokens(ctx, e, "/api/auth/login", in)
+// open makes the clients; close ends them. session is asked for the token of each attempt.
+func (e *endpoints) open(o Options, h *http.Client, session api.TokenSource) (err error) {
+	opts := api.Options{
+		BaseURL: e.base.String(), APIKey: o.APIKey, Transport: h.Transport, Deadline: o.CallTimeout,
+		Rand: fork(o.Rand), Logger: o.Logger,
+	}
+	auth := opts
+	auth.Rand, auth.Breaker.Disabled = fork(o.Rand), true
+	if e.auth, err = api.New(auth); err != nil {
+		return err
+	}
+	opts.Token, opts.OnRoundTrip = session, o.OnRoundTrip
+	e.api, err = api.New(opts)
+	return err
 }
 
-// tokens posts and refuses an answer that couldn't be tokens, such as a captive portal's page.
-func tokens(ctx context.Context, e *endpoints, path string, in any) (wire.TokenReply, error) {
-	var out wire.TokenReply
-	if err := e.call(ctx, http.MethodPost, path, nil, in, &out); err != nil {
-		return wire.TokenReply{}, err
+func (e *endpoints) close() {
+	for _, c := range []*api.Client{e.api, e.auth} {
+		if c != nil {
+			_ = c.Close() // is always nil
+		}
 	}
-	if out.Token == "" || out.ExpiresIn <= 0 {
+}
+
+// login asks once: SignIn knows better when to ask again.
+func (e *endpoints) login(ctx context.Context, in wire.LoginRequest) (wire.TokenReply, error) {
+	out, err := call[wire.TokenReply](ctx, e.auth, api.Request{
+		Method: http.MethodPost, Path: "/api/auth/login", Body: in, Call: api.Call{MaxAttempts: 1, Priority: api.PriorityAuth},
+	})
+	if err == nil && (out.Token == "" || out.ExpiresIn <= 0) { // couldn't be tokens, such as a captive portal's JSON
 		return wire.TokenReply{}, &ServerError{Status: http.StatusOK}
 	}
-	return out, nil
+	return out, err
 }
 
 func (e *endpoints) logout(ctx context.Context, access string) error {
-	return e.call(ctx, http.MethodPost, "/api/auth/logout", bearer(access), struct{}{}, nil)
+	_, err := call[struct{}](ctx, e.auth, api.Request{
+		Method: http.MethodPost, Path: "/api/auth/logout", Body: struct{}{}, Header: bearer(access),
+		Call: api.Call{Idempotent: true, Priority: api.PriorityAuth}, // a session ends once
+	})
+	return err
 }
 
-func (e *endpoints) createChannel(ctx context.Context, access string, in wire.ChannelRequest) error {
-	return e.call(ctx, http.MethodPost, "/api/channels", bearer(access), in, nil)
+func bearer(access string) http.Header { return http.Header{"Authorization": {"Bearer " + access}} }
+
+func (e *endpoints) createChannel(ctx context.Context, in wire.ChannelRequest) error {
+	_, err := call[struct{}](ctx, e.api, api.Request{Method: http.MethodPost, Path: "/api/channels", Body: in})
+	return err
 }
 
-func (e *endpoints) history(ctx context.Context, access string, in wire.HistoryRequest) (wire.HistoryReply, error) {
-	var out wire.HistoryReply
-	path := fmt.Sprintf("/api/channels/%s/messages?after=%d", url.PathEscape(in.Channel), in.After)
+func (e *endpoints) history(ctx context.Context, in wire.HistoryRequest) (wire.HistoryReply, error) {
+	query := url.Values{"after": {strconv.FormatUint(in.After, 10)}}
 	if in.Limit > 0 {
-		path += "&limit=" + strconv.Itoa(in.Limit)
+		query.Set("limit", strconv.Itoa(in.Limit))
 	}
-	err := e.call(ctx, http.MethodGet, path, bearer(access), nil, &out)
-	return out, err
+	return call[wire.HistoryReply](ctx, e.api, api.Request{Path: messagesPath(in.Channel), Query: query})
 }
 
-// sendBatch is RPC message.send over HTTP.
+// outgoing is how messages are posted. Their ids make it safe to send them again, but the queue knows better when, and
+// with which others; and the token is the one that was looked at, so that nobody's messages go out in another's name.
+var outgoing = api.Call{Idempotent: true, MaxAttempts: 1}
+
+// send posts one message.
+func (e *endpoints) send(ctx context.Context, access, channel string, in wire.SendRequest) (wire.SendReply, error) {
+	return call[wire.SendReply](ctx, e.auth, api.Request{
+		Method: http.MethodPost, Path: messagesPath(channel), Body: in, Header: bearer(access), Call: outgoing,
+	})
+}
+
+// sendBatch posts messages of several channels; the reply holds one result for each, in order.
 func (e *endpoints) sendBatch(ctx context.Context, access string, in wire.BatchRequest) (wire.BatchReply, error) {
-	var out wire.BatchReply
-	err := e.call(ctx, http.MethodPost, "/api/messages", bearer(access), in, &out)
-	return out, err
+	return call[wire.BatchReply](ctx, e.auth, api.Request{
+		Method: http.MethodPost, Path: "/api/messages", Body: in, Header: bearer(access), Call: outgoing,
+	})
 }
 
-func (e *endpoints) send(ctx context.Context, access string, in wire.BatchEntry) (wire.SendReply, error) {
-	var out wire.SendReply
-	err := e.call(ctx, http.MethodPost, "/api/channels/"+url.PathEscape(in.Channel)+"/messages", bearer(access), in.SendRequest, &out)
-	return out, err
+func messagesPath(channel string) string {
+	return "/api/channels/" + url.PathEscape(channel) + "/messages"
 }
 
 // ping asks whether the server itself answers: a captive portal doesn't know the challenge's echo.
@@ -124,11 +146,11 @@ func (e *endpoints) ping(ctx context.Context) error {
 	challenge := rand.Text()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, e.url("/api/health/ping?c="+challenge), nil)
 	if err != nil {
-		return fmt.Errorf("make request: %w", redactURL(err))
+		return fmt.Errorf("make request: %w", err)
 	}
 	res, err := e.http.Do(req)
 	if err != nil {
-		return fmt.Errorf("ping: %w", redactURL(err))
+		return fmt.Errorf("ping: %w", err)
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusNoContent || res.Header.Get(wire.HeaderChallenge) != challenge {
@@ -137,59 +159,18 @@ func (e *endpoints) ping(ctx context.Context) error {
 	return nil
 }
 
-func bearer(access string) http.Header { return http.Header{"Authorization": {"Bearer " + access}} }
-
-// call sends in as JSON, if there is any, and decodes the answer into out, unless that is nil.
-func (e *endpoints) call(ctx context.Context, method, path string, h http.Header, in, out any) error {
-	ctx, cancel := context.WithTimeout(ctx, e.timeout)
-	defer cancel()
-	var body io.Reader
-	if in != nil {
-		b, err := json.Marshal(in)
-		if err != nil {
-			return fmt.Errorf("encode request: %w", err)
-		}
-		body = bytes.NewReader(b)
+// call is api.Do with our errors: a *ServerError where the server refused, the token source's own where there is no
+// session.
+func call[T any](ctx context.Context, c *api.Client, r api.Request) (T, error) {
+	out, err := api.Do[T](ctx, c, r)
+	var e *api.Error
+	switch {
+	case !errors.As(err, &e):
+		return out, err
+	case errors.Is(err, api.ErrToken) && e.Err != nil:
+		return out, e.Err
+	case e.Status != 0 && refused(e.Kind):
+		return out, serverError(e)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, e.url(path), body)
-	if err != nil {
-		return fmt.Errorf("make request: %w", redactURL(err))
-	}
-	maps.Copy(req.Header, h)
-	if in != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	res, err := e.http.Do(req)
-	if err != nil {
-		return fmt.Errorf("%s %s: %w", method, req.URL.Path, redactURL(err))
-	}
-	defer res.Body.Close()
-	b, err := io.ReadAll(io.LimitReader(res.Body, maxReply+1))
-	if err != nil {
-		return fmt.Errorf("%s %s: read reply: %w", method, req.URL.Path, err)
-	}
-	if res.StatusCode/100 != 2 {
-		return replyError(res, b)
-	}
-	if out == nil {
-		return nil
-	}
-	if len(b) > maxReply || json.Unmarshal(b, out) != nil {
-		return &ServerError{Status: res.StatusCode}
-	}
-	return nil
-}
-
-// replyError reads the problem out of a refusing answer.
-func replyError(res *http.Response, body []byte) error {
-	e := &ServerError{Status: res.StatusCode}
-	var p wire.Problem
-	if json.Unmarshal(body, &p) == nil && p.Code != "" {
-		e.Code, e.Detail, e.expected = p.Code, p.Detail, p.Expected
-		e.RetryAfter = time.Duration(p.RetryAfterMS) * time.Millisecond
-	}
-	if s, err := strconv.Atoi(res.Header.Get("Retry-After")); err == nil && s > 0 && e.RetryAfter == 0 {
-		e.RetryAfter = time.Duration(min(s, 86400)) * time.Second
-	}
-	return e
+	return out, err
 }

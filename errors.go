@@ -1,10 +1,12 @@
 package chatsdk
 
 import (
+	"encoding/json"
 	"fmt"
 	"net"
 	"time"
 
+	"github.com/chatsdk/chatsdk/api"
 	"github.com/chatsdk/chatsdk/internal/wire"
 	"github.com/chatsdk/chatsdk/token"
 )
@@ -27,9 +29,42 @@ type ServerError struct {
 	Code       string        // stable code, listed in the README, or "" where the answer wasn't from a chatsdk server
 	Detail     string        // for people
 	RetryAfter time.Duration // how long the server asks to wait, 0 if it doesn't say
+	Err        error         // the *api.Error with the attempts of the call, or nil
 
 	expected uint64 // wire.CodeSeqGap: the deviceSeq that the server waits for
 }
+
+// refused says of the kind of a call's failure that the server's last answer is what matters.
+func refused(kind error) bool {
+	switch kind {
+	case api.ErrDeadline, api.ErrCancelled, api.ErrClosed, api.ErrOffline:
+		return false
+	}
+	return true
+}
+
+// serverError tells a call's failure in the server's words.
+func serverError(e *api.Error) *ServerError {
+	s := &ServerError{Status: e.Status, Err: e}
+	if p := e.Problem; p != nil && p.Code != "" {
+		s.Code, s.Detail = p.Code, p.Detail
+		s.RetryAfter = time.Duration(p.RetryAfterMS) * time.Millisecond
+		var more wire.Problem
+		if json.Unmarshal(p.Raw, &more) == nil {
+			s.expected = more.Expected
+		}
+	}
+	if s.RetryAfter == 0 && !e.RetryAt.IsZero() {
+		s.RetryAfter = min(max(time.Until(e.RetryAt), 0), maxRetryAfter)
+	}
+	return s
+}
+
+// maxRetryAfter bounds what a server is believed.
+const maxRetryAfter = 24 * time.Hour
+
+// Unwrap gives the call's own error, with the history of its attempts.
+func (e *ServerError) Unwrap() error { return e.Err }
 
 // Error names the code, the status and what to do where that is known.
 func (e *ServerError) Error() string {

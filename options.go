@@ -42,10 +42,14 @@ type Options struct {
 	// TLSConfig is used for https and wss. nil means the system's roots.
 	TLSConfig *tls.Config
 
-	// CallTimeout bounds one HTTP call, its connection included. Defaults to 10s.
+	// APIKey is sent with each HTTP call as X-API-Key, for gateways that ask for one. "" means none.
+	APIKey string
+
+	// CallTimeout bounds one HTTP call, all its attempts included. Defaults to 10s.
 	CallTimeout time.Duration
 
-	// OnRoundTrip is told each measured round trip. It must not block. nil means nobody.
+	// OnRoundTrip is told each measured round trip, of the connection and of HTTP calls. It must not block, and is called
+	// by several goroutines at once. nil means nobody.
 	OnRoundTrip func(rtt time.Duration, err error)
 
 	// Rand is the source of jitter. nil means one that is seeded at random. It is used under a lock of its own.

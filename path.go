@@ -62,6 +62,7 @@ func (c *Client) onConnected(data []byte) {
 			c.queue.Settle(ch, last)
 		}
 	}
+	c.ep.api.ServerUp()
 	c.updateReady()
 }
 
@@ -200,7 +201,7 @@ func (c *Client) wholeRefused(ctx context.Context, access string, in wire.BatchR
 func (c *Client) sendSingly(ctx context.Context, access string, in wire.BatchRequest) ([]outbox.Result, error) {
 	results := make([]outbox.Result, len(in.Messages))
 	for i, m := range in.Messages {
-		out, err := c.ep.send(ctx, access, m)
+		out, err := c.ep.send(ctx, access, m.Channel, m.SendRequest)
 		var se *ServerError
 		switch {
 		case err == nil && out.ID == m.ID && out.Seq != 0:

@@ -132,8 +132,8 @@ func (c *Client) newRequest(ctx context.Context, r Request) (*http.Request, erro
 	req, err := http.NewRequestWithContext(ctx, r.Method, target, body)
 	if err != nil {
 		var ue *url.Error
-		if errors.As(err, &ue) {
-			err = ue.Err
+		if errors.As(err, &ue) { // its text may quote a part of the address
+			err = errors.New("the address isn't a URL; escape what stands in the path")
 		}
 		return nil, err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -176,12 +175,8 @@ func parseBase(s string) (*url.URL, error) {
 		return nil, nil
 	}
 	u, err := url.Parse(s)
-	if err != nil {
-		var ue *url.Error // holds the URL, which may hold a password
-		if errors.As(err, &ue) {
-			err = ue.Err
-		}
-		return nil, fmt.Errorf("api: Options.BaseURL isn't a URL: %w", err)
+	if err != nil { // its text may hold a password: "invalid port" quotes what stands behind the user
+		return nil, errors.New("api: Options.BaseURL isn't a URL; give it as https://host")
 	}
 	switch {
 	case u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "":

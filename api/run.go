@@ -185,6 +185,10 @@ func (cl *call) run() (*http.Response, error) {
 				cl.note(stop.Kind, v, res)
 				return res, nil
 			}
+			if res != nil {
+				stop.Status = res.StatusCode
+				cl.giveUp(res)
+			}
 			return nil, stop
 		}
 		if err := cl.pause(wait); err != nil {

@@ -19,7 +19,8 @@ const (
 	// HTTPStatus answers in the server's place with a status, headers and a body.
 	HTTPStatus HTTPKind = "http_status"
 	// HTTPTokenExpired answers requests that carry an Authorization as our server does when the access token has run
-	// out: 401 with the code token_expired.
+	// out: 401 with the code token_expired. A token that was answered so stays run out, and its requests meet the fault
+	// whatever Share says; Limit counts tokens.
 	HTTPTokenExpired HTTPKind = "http_token_expired"
 	// HTTPCaptive answers as the login page of a network does: by default 200 with HTML.
 	HTTPCaptive HTTPKind = "http_captive_portal"

@@ -2,6 +2,8 @@ package faultnet
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"maps"
 	"net/http"
@@ -44,9 +46,18 @@ type HTTPFaults struct {
 // httpFault is a fault of a set and what it has done.
 type httpFault struct {
 	HTTPFault
-	share float64 // as Share, but 0 means none
-	met   *int64  // guarded by the set's lock; shared with what replaces the fault
+	share float64   // as Share, but 0 means none
+	done  *httpDone // guarded by the set's lock; shared with what replaces the fault
 }
+
+// httpDone is what a fault has done.
+type httpDone struct {
+	met  int64
+	over map[uint64]struct{} // hashes of the tokens that have run out
+}
+
+// maxOver bounds the tokens that a fault remembers: beyond it they live again.
+const maxOver = 4096
 
 // HTTPStats counts what was injected.
 type HTTPStats struct {
@@ -121,7 +132,7 @@ func (h *HTTPFaults) Stats() HTTPStats {
 	stats.Injected = maps.Clone(stats.Injected)
 	stats.Faults = make(map[string]int64)
 	for _, f := range h.presentLocked() {
-		stats.Faults[f.Name] += *f.met
+		stats.Faults[f.Name] += f.done.met
 	}
 	return stats
 }
@@ -179,21 +190,21 @@ func (h *HTTPFaults) change(f func([]*httpFault) ([]HTTPFault, error)) error {
 		if slices.ContainsFunc(set, func(f *httpFault) bool { return f.Name == fault.Name }) {
 			return fmt.Errorf("faultnet: two HTTP faults are called %q", fault.Name)
 		}
-		set = append(set, &httpFault{HTTPFault: fault, share: fault.Share, met: metBy(h.set, fault.Name)})
+		set = append(set, &httpFault{HTTPFault: fault, share: fault.Share, done: doneBy(h.set, fault.Name)})
 	}
 	h.set = set
 	h.any.Store(len(h.set)+len(h.toxics) > 0)
 	return nil
 }
 
-// metBy is the count of the fault of a name.
-func metBy(faults []*httpFault, name string) *int64 {
+// doneBy is what the fault of a name has done.
+func doneBy(faults []*httpFault, name string) *httpDone {
 	for _, f := range faults {
 		if f.Name == name {
-			return f.met
+			return f.done
 		}
 	}
-	return new(int64)
+	return &httpDone{over: make(map[uint64]struct{})}
 }
 
 // setToxics replaces the faults of the control API, which has checked them.
@@ -203,7 +214,7 @@ func (h *HTTPFaults) setToxics(toxics []*toxic) {
 	var faults []*httpFault
 	for _, t := range toxics {
 		if isHTTP(t.kind) {
-			faults = append(faults, &httpFault{HTTPFault: t.http, share: t.toxicity, met: metBy(h.toxics, t.name)})
+			faults = append(faults, &httpFault{HTTPFault: t.http, share: t.toxicity, done: doneBy(h.toxics, t.name)})
 		}
 	}
 	h.toxics = faults
@@ -214,7 +225,7 @@ func (h *HTTPFaults) setToxics(toxics []*toxic) {
 func (h *HTTPFaults) injected(name string) int64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return *metBy(h.toxics, name)
+	return doneBy(h.toxics, name).met
 }
 
 func (h *HTTPFaults) presentLocked() []*httpFault {
@@ -275,11 +286,16 @@ func (h *HTTPFaults) decide(stream, request int64, r *http.Request) verdict {
 	for _, f := range h.presentLocked() {
 		slot := v.slot(f.Kind)
 		switch {
-		case *slot != nil || !f.chooses(r) || f.Limit > 0 && *f.met >= f.Limit:
+		case *slot != nil || !f.chooses(r):
+		case f.Kind == HTTPTokenExpired && f.runOut(r):
+			*slot = f
+			h.countLocked(f, 1)
+		case f.Limit > 0 && f.done.count(f.Kind) >= f.Limit:
 		case f.share < 1 && share(h.seed, "http "+strconv.FormatInt(stream, 10), "", request, f.Name) >= f.share:
 		default:
 			*slot = f
 			h.countLocked(f, 1)
+			f.end(r)
 		}
 	}
 	if v.loses(HTTPRequestLost) || v.loses(HTTPReplyLost) { // there is no reply to change
@@ -291,6 +307,33 @@ func (h *HTTPFaults) decide(stream, request int64, r *http.Request) verdict {
 		v.slow, v.cut, v.date = nil, nil, nil
 	}
 	return v
+}
+
+// count is what a limit is about.
+func (d *httpDone) count(kind HTTPKind) int64 {
+	if kind == HTTPTokenExpired {
+		return int64(len(d.over))
+	}
+	return d.met
+}
+
+// runOut says whether the request's token was answered as run out before.
+func (f *httpFault) runOut(r *http.Request) bool {
+	_, over := f.done.over[tokenHash(r)]
+	return over
+}
+
+// end makes the request's token one that has run out, where the fault is about that.
+func (f *httpFault) end(r *http.Request) {
+	if f.Kind == HTTPTokenExpired && len(f.done.over) < maxOver {
+		f.done.over[tokenHash(r)] = struct{}{}
+	}
+}
+
+// tokenHash names a request's token without keeping it.
+func tokenHash(r *http.Request) uint64 {
+	hash := sha256.Sum256([]byte(r.Header.Get("Authorization")))
+	return binary.BigEndian.Uint64(hash[:])
 }
 
 // slot is where a fault of a kind stands in the verdict.
@@ -308,7 +351,7 @@ func (v *verdict) slot(kind HTTPKind) **httpFault {
 }
 
 func (h *HTTPFaults) countLocked(f *httpFault, n int64) {
-	*f.met += n
+	f.done.met += n
 	h.stats.Injected[f.Kind] += n
 }
 

@@ -190,10 +190,17 @@ func TestHTTPTokenExpiredMeetsThoseWithAToken(t *testing.T) {
 			resp.Header.Get("Content-Type") != "application/problem+json" {
 			t.Errorf("%d %v %s", resp.StatusCode, resp.Header, body)
 		}
-		if got := s.log(); !slices.Equal(got, []string{"POST /a no token"}) {
+		for token, want := range map[string]int{"t": 401, "new": 200} { // the limit is one token
+			resp, _, err := s.do(t.Context(), "POST", "/a", token, "Authorization", "Bearer "+token)
+			must(t, err)
+			if resp.StatusCode != want {
+				t.Errorf("token %q: %d, want %d", token, resp.StatusCode, want)
+			}
+		}
+		if got := s.log(); !slices.Equal(got, []string{"POST /a no token", "POST /a new"}) {
 			t.Errorf("the server was asked %q", got)
 		}
-		s.injected(faultnet.HTTPTokenExpired, 1)
+		s.injected(faultnet.HTTPTokenExpired, 2)
 	})
 }
 

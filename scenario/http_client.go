@@ -17,9 +17,25 @@ import (
 const (
 	// httpDeadline bounds one call: longer than any fault of a scenario, since nobody is better off with an error.
 	httpDeadline = 90 * time.Second
+	// httpConns bounds the connections of a client: what has waited for a server goes out in a few round trips, and no
+	// end drowns in handshakes.
+	httpConns = 64
+	// httpLook is how often a client looks for a server that is down: 2 s after its return all has to be done.
+	httpLook = time.Second
 	// httpAgain is the wait before a message is offered again whose call was given up, as an outbox would.
 	httpAgain = time.Second
 )
+
+// httpMistake is a mistake that clients make, planted by a test to see that a scenario finds it. Zero fields are none.
+type httpMistake struct {
+	newID   bool // a message gets a new id with each call
+	lastTry bool // a call that failed is the last word
+	way     func(http.RoundTripper) http.RoundTripper
+	options func(*api.Options, *token.Source)
+}
+
+// plantedHTTP is set by tests alone, before a scenario is run.
+var plantedHTTP httpMistake
 
 // httpClient is a user of a world that talks by HTTP requests alone: an api.Client with a token.Source, as the facade
 // wires them.
@@ -50,7 +66,9 @@ func (w *World) addHTTPClient(ctx context.Context, name string) (*httpClient, er
 	}
 	c := &httpClient{
 		Client: &Client{Name: name, Link: r.link, HTTP: r.http, run: w.History.StartRun(name, BeginStart)},
-		record: w.opts.Record, transport: &http.Transport{DialContext: r.dial, MaxIdleConnsPerHost: 64},
+		record: w.opts.Record, transport: &http.Transport{
+			DialContext: r.dial, MaxConnsPerHost: httpConns, MaxIdleConnsPerHost: httpConns,
+		},
 	}
 	var way http.RoundTripper = c.transport
 	if !r.proxied {
@@ -59,14 +77,22 @@ func (w *World) addHTTPClient(ctx context.Context, name string) (*httpClient, er
 	if err := c.signIn(ctx, w, r.url, way); err != nil {
 		return nil, errors.Join(fmt.Errorf("sign in %s: %w", name, err), c.close())
 	}
-	c.requests, err = api.New(api.Options{
-		BaseURL: r.url, Token: c.session, Transport: way, Deadline: httpDeadline, MaxAttempts: -1, Rand: w.fork(), Logger: w.log,
+	if plantedHTTP.way != nil {
+		way = plantedHTTP.way(way)
+	}
+	o := api.Options{
+		BaseURL: r.url, Token: c.session, Transport: way, Deadline: httpDeadline, MaxAttempts: -1,
+		Breaker: api.BreakerOptions{OpenMax: httpLook}, Rand: w.fork(), Logger: w.log,
 		OnStateChange: func(v api.CircuitChange) {
 			c.record.note(func(h *HTTPView) {
 				h.Circuits = append(h.Circuits, HTTPCircuit{v.At, name, v.From.String(), v.To.String(), v.Reason})
 			})
 		},
-	})
+	}
+	if plantedHTTP.options != nil {
+		plantedHTTP.options(&o, c.session)
+	}
+	c.requests, err = api.New(o)
 	if err != nil {
 		return nil, errors.Join(err, c.close())
 	}
@@ -110,11 +136,14 @@ func (c *httpClient) offer(ctx context.Context, text string) {
 				return
 			}
 			var failed *api.Error
-			if !errors.As(err, &failed) || !failed.Retryable() || ctx.Err() != nil {
+			if !errors.As(err, &failed) || !failed.Retryable() || ctx.Err() != nil || plantedHTTP.lastTry {
 				ended(0, err)
 				return
 			}
 			pause(ctx, max(httpAgain, time.Until(failed.RetryAt)))
+			if plantedHTTP.newID {
+				id = uuid.NewString()
+			}
 		}
 	})
 }

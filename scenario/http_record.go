@@ -57,6 +57,8 @@ type HTTPWindow struct {
 	Name     string
 	From, To time.Time
 	Bounds   HTTPBounds
+	Requests int64 // meanwhile
+	Met      int64 // of them, those that a fault met
 }
 
 // HTTPView is what a record holds at a moment.

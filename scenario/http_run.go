@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/chatsdk/chatsdk/faultnet"
 )
 
 // settleLimit bounds the wait for the last messages of a run after its faults: beyond it they count as not done.
@@ -12,6 +14,7 @@ const settleLimit = 2 * time.Minute
 
 // HTTPBounds are what has to hold around one fault of a scenario whose clients talk by HTTP. Zero fields aren't asked.
 type HTTPBounds struct {
+	Hit        float64       // least share of the requests that meet the fault, without which the run shows nothing
 	Load       float64       // most requests that arrive for each message that is offered meanwhile
 	OpenWithin time.Duration // the circuit opens, from the beginning
 	DoneWithin time.Duration // everything that was offered so far is done and the circuit closed, from the end
@@ -51,7 +54,7 @@ func runHTTP(ctx context.Context, w *World, s Scenario, o RunOptions, r Report) 
 	}
 	talk.stop(clients)
 	view := w.opts.Record.View()
-	r.HTTP, r.Problems = view.summary(), append(r.Problems, view.Check(*s.Thresholds.HTTP)...)
+	r.HTTP, r.Problems = view.Summary(), append(r.Problems, view.Check(*s.Thresholds.HTTP)...)
 	if err := w.DumpTable(ctx); err != nil {
 		return r, err
 	}
@@ -68,10 +71,13 @@ func runHTTP(ctx context.Context, w *World, s Scenario, o RunOptions, r Report) 
 func playHTTP(ctx context.Context, w *World, c *httpClient, f Fault) error {
 	w.History.FaultBegan(f.Name, c.Name)
 	window := HTTPWindow{Name: f.Name, From: time.Now(), Bounds: f.HTTP}
+	asked, met := injected(w, c)
 	if err := f.Begin(ctx, w, c.Client); err != nil {
 		return err
 	}
 	pause(ctx, f.Lasts)
+	askedBy, metBy := injected(w, c)
+	window.Requests, window.Met = askedBy-asked, metBy-met
 	if f.End != nil {
 		if err := f.End(ctx, w, c.Client); err != nil {
 			return err
@@ -81,6 +87,18 @@ func playHTTP(ctx context.Context, w *World, c *httpClient, f Fault) error {
 	window.To = time.Now()
 	w.opts.Record.note(func(v *HTTPView) { v.Faults = append(v.Faults, window) })
 	return nil
+}
+
+// injected counts the requests that were looked at by the faults on the client's way or by those at the server's door,
+// and those that met one.
+func injected(w *World, c *httpClient) (asked, met int64) {
+	for _, stats := range []faultnet.HTTPStats{c.HTTP.Stats(), w.opts.Faults.Stats()} {
+		asked = max(asked, stats.Requests)
+		for _, n := range stats.Injected {
+			met += n
+		}
+	}
+	return asked, met
 }
 
 // httpTalk is clients that keep posting.

@@ -64,7 +64,7 @@ func httpScenarios() []Scenario {
 		with(func(s *Scenario) {
 			s.ID, s.Name = "2", "half of the requests get no answer"
 			s.Why = "clients that don't try again lose messages, those that do without care double them"
-			s.Faults = []Fault{{Name: "half lost", Lasts: time.Minute, Begin: onRequests(unanswered()...), End: onRequests()}}
+			s.Faults = []Fault{{Name: "half lost", Lasts: time.Minute, HTTP: HTTPBounds{Hit: 0.45}, Begin: onRequests(unanswered()...), End: onRequests()}}
 			s.Thresholds.HTTP = &HTTPThresholds{Done99: 30 * time.Second, Refreshes: -1}
 		}),
 		with(func(s *Scenario) {
@@ -72,11 +72,11 @@ func httpScenarios() []Scenario {
 			s.Why = "clients that try again at once keep an overloaded server down"
 			s.Faults = []Fault{
 				{
-					Name: "half refused", Lasts: 20 * time.Second, End: atServer(),
+					Name: "half refused", Lasts: 20 * time.Second, HTTP: HTTPBounds{Hit: 0.3, Load: 1.1}, End: atServer(),
 					Begin: atServer(faultnet.HTTPFault{Kind: faultnet.HTTPStatus, Path: messagesPath, Share: 0.5}),
 				},
 				{
-					Name: "all refused", Lasts: 30 * time.Second, End: atServer(), HTTP: HTTPBounds{Load: 1.1},
+					Name: "all refused", Lasts: 30 * time.Second, End: atServer(), HTTP: HTTPBounds{Hit: 0.9, Load: 1.1},
 					Begin: atServer(faultnet.HTTPFault{Kind: faultnet.HTTPStatus, Path: messagesPath}),
 				},
 			}
@@ -101,7 +101,7 @@ func httpScenarios() []Scenario {
 		with(func(s *Scenario) {
 			s.ID, s.Name = "4", "token expires during requests"
 			s.Why = "each of the requests that meet the end of a token asks for a new one, or the user is logged out"
-			s.AccessTTL = 20 * time.Second
+			s.AccessTTL, s.Every = 20*time.Second, 20*time.Millisecond // so that several requests meet the end
 			s.Faults = []Fault{{
 				Name: "token refused", Lasts: 20 * time.Second, End: atServer(),
 				Begin: atServer(faultnet.HTTPFault{Kind: faultnet.HTTPTokenExpired, Path: messagesPath, Limit: 1}),

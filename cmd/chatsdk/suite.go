@@ -41,6 +41,7 @@ goes to stdout; the exit code is 99 if one of them missed a threshold.`,
 		}
 		o := scenario.RunOptions{Seed: *seed, Dir: *dir, Out: progress(cmd.ErrOrStderr())}
 		missed := 0
+		var all scenario.HTTPReport
 		for _, s := range chosen {
 			r, err := scenario.RunReal(cmd.Context(), s, o)
 			if cmd.Context().Err() != nil {
@@ -52,12 +53,20 @@ goes to stdout; the exit code is 99 if one of them missed a threshold.`,
 			if !r.OK {
 				missed++
 			}
+			if r.HTTP != nil {
+				all.Add(*r.HTTP)
+			}
 			if *asJSON {
 				err = printJSON(cmd.OutOrStdout(), suiteReport{schema, r})
 			} else {
 				_, err = io.WriteString(cmd.OutOrStdout(), strings.TrimSuffix(r.String(), "\n")+"\n")
 			}
 			if err != nil {
+				return err
+			}
+		}
+		if rate := all.RefreshRate(); rate != "" && !*asJSON {
+			if _, err := fmt.Fprintln(cmd.OutOrStdout(), rate); err != nil {
 				return err
 			}
 		}

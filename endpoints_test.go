@@ -1,0 +1,74 @@
+package chatsdk_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/chatsdk/chatsdk"
+	"github.com/chatsdk/chatsdk/internal/wire"
+)
+
+// TestPostedMessagesAreSentAgain posts one message and a batch to a server whose first replies are lost.
+func TestPostedMessagesAreSentAgain(t *testing.T) {
+	asked := map[string]int{}
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if asked[r.URL.Path]++; asked[r.URL.Path] == 1 {
+			panic(http.ErrAbortHandler) // the connection breaks after the request was read
+		}
+		if r.Header.Get("X-API-Key") != "key" {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		switch r.URL.Path {
+		case "/api/auth/login":
+			_ = json.NewEncoder(w).Encode(wire.TokenReply{Token: "t", RefreshToken: "r", ExpiresIn: 900, RefreshExpiresIn: 9000})
+		case "/api/channels/general/messages":
+			var in wire.SendRequest
+			_ = json.Unmarshal(body, &in)
+			w.WriteHeader(http.StatusCreated)
+			_ = json.NewEncoder(w).Encode(wire.SendReply{ID: in.ID, Seq: 7})
+		case "/api/messages":
+			var in wire.BatchRequest
+			_ = json.Unmarshal(body, &in)
+			out := wire.BatchReply{Results: make([]wire.BatchResult, len(in.Messages))}
+			_ = json.NewEncoder(w).Encode(out)
+		}
+	}))
+	defer srv.Close()
+	client, err := chatsdk.Open(t.Context(), chatsdk.Options{Server: srv.URL, Store: chatsdk.InMemory(), APIKey: "key"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := client.SignIn(ctx, "ada", "pw"); err != nil {
+		t.Fatal(err)
+	}
+	one, err := client.PostMessage(ctx, "general", wire.SendRequest{ID: "1", Text: "hi"})
+	if err != nil || one.Seq != 7 || one.ID != "1" {
+		t.Errorf("one: %+v, %v", one, err)
+	}
+	many, err := client.PostMessages(ctx, wire.BatchRequest{Messages: make([]wire.BatchEntry, 3)})
+	if err != nil || len(many.Results) != 3 {
+		t.Errorf("batch: %+v, %v", many, err)
+	}
+	for path, n := range asked {
+		if n != 2 {
+			t.Errorf("%s was asked %d times, want 2", path, n)
+		}
+	}
+	// Making a channel isn't safe to repeat: its lost reply is told.
+	err = client.CreateChannel(ctx, "new", false)
+	if refused := (*chatsdk.ServerError)(nil); err == nil || errors.As(err, &refused) || asked["/api/channels"] != 1 {
+		t.Errorf("create channel: %v after %d requests", err, asked["/api/channels"])
+	}
+}
