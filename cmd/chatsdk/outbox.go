@@ -23,8 +23,8 @@ func newOutbox() *cobra.Command {
 		newOutboxExport())
 }
 
-// profileFlag gives a command --profile.
-func profileFlag(c *cobra.Command) *string {
+// needProfile gives a command --profile.
+func needProfile(c *cobra.Command) *string {
 	return c.Flags().String("profile", "", "the client's folder (needed)")
 }
 
@@ -111,7 +111,7 @@ func newOutboxLs() *cobra.Command {
 		Use: "ls", Short: "List what isn't sent and what is parked", Args: cobra.NoArgs,
 		Long: `List what isn't sent and what is parked, oldest first. What can't be read is counted on stderr; export has it.`,
 	}
-	dir := profileFlag(c)
+	dir := needProfile(c)
 	all := c.Flags().Bool("all", false, "what is settled too, as far as it is remembered")
 	asJSON := c.Flags().Bool("json", false, "one JSON object a line")
 	c.RunE = action(func(cmd *cobra.Command, _ []string) error {
@@ -181,7 +181,7 @@ func printEntries(out io.Writer, entries []outbox.Entry, asJSON bool) error {
 
 func newOutboxShow() *cobra.Command {
 	c := &cobra.Command{Use: "show ID", Short: "Show one message as JSON", Args: cobra.ExactArgs(1)}
-	dir := profileFlag(c)
+	dir := needProfile(c)
 	c.RunE = action(func(cmd *cobra.Command, args []string) error {
 		return withQueue(cmd.Context(), *dir, func(_ context.Context, _ *profile.Profile, q *outbox.Queue) error {
 			e, ok := q.Get(args[0])
@@ -200,7 +200,7 @@ func newOutboxAct(name, short string, op outbox.HandOp) *cobra.Command {
 		Use: name + " ID", Short: short, Args: cobra.ExactArgs(1),
 		Long: short + `. While another program has the profile open, that one is asked to do it.`,
 	}
-	dir := profileFlag(c)
+	dir := needProfile(c)
 	c.RunE = action(func(cmd *cobra.Command, args []string) error {
 		err := withQueue(cmd.Context(), *dir, func(ctx context.Context, _ *profile.Profile, q *outbox.Queue) error {
 			return actOn(ctx, q, op, args[0])
@@ -247,7 +247,7 @@ func newOutboxExport() *cobra.Command {
 		Long: `Write everything that the queue remembers as JSON, one object a line, what can't be read too: with "state":"unreadable",
 the reason, and what is there in base64.`,
 	}
-	dir := profileFlag(c)
+	dir := needProfile(c)
 	c.RunE = action(func(cmd *cobra.Command, _ []string) error {
 		return withQueue(cmd.Context(), *dir, func(ctx context.Context, p *profile.Profile, q *outbox.Queue) error {
 			entries, err := listed(ctx, p, q, true)
