@@ -97,8 +97,16 @@ func (c *Client) onPublication(ch *channel, data []byte) {
 		return
 	}
 	c.inbox.Receive(message(m))
-	if user, _, ok := c.Session(); ok && user == m.User {
-		c.queue.Delivered(m.ID, m.Seq)
+	c.delivered(m)
+}
+
+// delivered tells the queue of own messages that are seen to be stored.
+func (c *Client) delivered(messages ...wire.Message) {
+	user, _, ok := c.Session()
+	for _, m := range messages {
+		if ok && user == m.User {
+			c.queue.Delivered(m.ID, m.Seq)
+		}
 	}
 }
 
@@ -122,6 +130,7 @@ func (c *Client) fetch(ctx context.Context, name string, after uint64, limit int
 	if err != nil {
 		return nil, 0, err
 	}
+	c.delivered(reply.Messages...)
 	out := make([]Message, len(reply.Messages))
 	for i, m := range reply.Messages {
 		out[i] = message(m)

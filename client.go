@@ -39,6 +39,7 @@ type Client struct {
 	mu       sync.Mutex // guards what follows; never held over a call into a part
 	closed   bool
 	channels map[string]*channel
+	path     path // how messages may leave
 }
 
 // Open makes a client that is ready to queue and to read what its store holds, and connects nowhere yet: SignIn and
@@ -58,14 +59,14 @@ func Open(ctx context.Context, opts Options) (*Client, error) {
 	c := &Client{opts: opts, log: opts.Logger, http: opts.httpClient(), channels: map[string]*channel{}}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.ep = &endpoints{base: base, http: c.http, timeout: opts.CallTimeout}
-	if err := c.open(); err != nil {
+	if err := c.open(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open client: %w", err), c.Close())
 	}
 	return c, nil
 }
 
 // open makes and starts the parts. Where it fails, Close undoes what was done.
-func (c *Client) open() (err error) {
+func (c *Client) open(ctx context.Context) (err error) {
 	o := c.opts
 	if c.device, err = o.Store.Device(); err != nil {
 		return fmt.Errorf("read device: %w", err)
@@ -80,9 +81,9 @@ func (c *Client) open() (err error) {
 	if err != nil {
 		return err
 	}
-	c.queue, err = outbox.New(outbox.Options{
-		Store: o.Store.Outbox(), Send: c.sendBatch, Rand: fork(o.Rand), Logger: c.log,
-	})
+	queue := o.Queue
+	queue.Store, queue.Send, queue.Rand, queue.Logger = o.Store.Outbox(), c.sendBatch, fork(o.Rand), c.log
+	c.queue, err = outbox.New(queue)
 	if err != nil {
 		return err
 	}
@@ -99,6 +100,11 @@ func (c *Client) open() (err error) {
 	}
 	if err := c.queue.Start(); err != nil {
 		return err
+	}
+	if t, ok := c.tokens.Tokens(); ok {
+		if err := c.queue.SetAccount(ctx, c.account(t.User)); err != nil {
+			return fmt.Errorf("open queue: %w", err)
+		}
 	}
 	if err := c.rt.Start(); err != nil {
 		return err

@@ -3,6 +3,7 @@ package chatsdk
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -108,6 +109,39 @@ func (e *endpoints) history(ctx context.Context, access string, in wire.HistoryR
 	return out, err
 }
 
+// sendBatch is RPC message.send over HTTP.
+func (e *endpoints) sendBatch(ctx context.Context, access string, in wire.BatchRequest) (wire.BatchReply, error) {
+	var out wire.BatchReply
+	err := e.call(ctx, http.MethodPost, "/api/messages", bearer(access), in, &out)
+	return out, err
+}
+
+func (e *endpoints) send(ctx context.Context, access string, in wire.BatchEntry) (wire.SendReply, error) {
+	var out wire.SendReply
+	err := e.call(ctx, http.MethodPost, "/api/channels/"+url.PathEscape(in.Channel)+"/messages", bearer(access), in.SendRequest, &out)
+	return out, err
+}
+
+// ping asks whether the server itself answers: a captive portal doesn't know the challenge's echo.
+func (e *endpoints) ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, e.timeout)
+	defer cancel()
+	challenge := rand.Text()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, e.url("/api/health/ping?c="+challenge), nil)
+	if err != nil {
+		return fmt.Errorf("make request: %w", redactURL(err))
+	}
+	res, err := e.http.Do(req)
+	if err != nil {
+		return fmt.Errorf("ping: %w", redactURL(err))
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusNoContent || res.Header.Get(wire.HeaderChallenge) != challenge {
+		return &ServerError{Status: res.StatusCode}
+	}
+	return nil
+}
+
 func bearer(access string) http.Header { return http.Header{"Authorization": {"Bearer " + access}} }
 
 // call sends in as JSON, if there is any, and decodes the answer into out, unless that is nil.
@@ -156,7 +190,7 @@ func replyError(res *http.Response, body []byte) error {
 	e := &ServerError{Status: res.StatusCode}
 	var p wire.Problem
 	if json.Unmarshal(body, &p) == nil && p.Code != "" {
-		e.Code, e.Detail = p.Code, p.Detail
+		e.Code, e.Detail, e.expected = p.Code, p.Detail, p.Expected
 		e.RetryAfter = time.Duration(p.RetryAfterMS) * time.Millisecond
 	}
 	if s, err := strconv.Atoi(res.Header.Get("Retry-After")); err == nil && s > 0 && e.RetryAfter == 0 {

@@ -27,6 +27,8 @@ type ServerError struct {
 	Code       string        // stable code, listed in the README, or "" where the answer wasn't from a chatsdk server
 	Detail     string        // for people
 	RetryAfter time.Duration // how long the server asks to wait, 0 if it doesn't say
+
+	expected uint64 // wire.CodeSeqGap: the deviceSeq that the server waits for
 }
 
 // Error names the code, the status and what to do where that is known.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/chatsdk/chatsdk/inbox"
 	"github.com/chatsdk/chatsdk/internal/backoff"
+	"github.com/chatsdk/chatsdk/outbox"
 	"github.com/chatsdk/chatsdk/realtime"
 )
 
@@ -27,6 +28,10 @@ type Options struct {
 	// From says where Messages begins in a channel. Defaults to inbox.Processed: after the last message that this
 	// store's application took.
 	From inbox.From
+
+	// Queue sets limits, expiry, pace and policy of what goes out; Send, Store, Rand and Logger in it are ignored. The
+	// zero value works.
+	Queue outbox.Options
 
 	// Profile is how much effort goes into being quick. Defaults to realtime.Foreground.
 	Profile realtime.Profile

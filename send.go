@@ -8,7 +8,6 @@ import (
 
 	"github.com/chatsdk/chatsdk/internal/wire"
 	"github.com/chatsdk/chatsdk/outbox"
-	"github.com/chatsdk/chatsdk/realtime"
 )
 
 // Send queues a text for a channel and returns the queued entry. It needs no connection: the message goes out when
@@ -27,23 +26,32 @@ func (c *Client) SendEntry(ctx context.Context, e outbox.Entry) (outbox.Entry, e
 	return c.queue.Enqueue(ctx, e)
 }
 
-// Cancel takes a message back that is still queued.
-func (c *Client) Cancel(ctx context.Context, id string) error { return c.queue.Cancel(ctx, id) }
-
-// Entry returns a message that was sent with this store; ok is false if there is none with the id.
-func (c *Client) Entry(id string) (e outbox.Entry, ok bool) { return c.queue.Get(id) }
-
 // Durable says whether a queued message survives the end of the process.
 func (c *Client) Durable() bool { return c.queue.Durable() }
 
-// sendBatch sends entries in one request and reads one result for each. An error means that nobody knows what the
-// server took of it.
+// sendBatch sends entries in one request and reads one result for each: over the connection where there is one, else by
+// HTTP. An error means that nobody knows what the server took of it.
 func (c *Client) sendBatch(ctx context.Context, batch []outbox.Entry) ([]outbox.Result, error) {
 	in := wire.BatchRequest{Messages: make([]wire.BatchEntry, len(batch))}
 	for i, e := range batch {
 		in.Messages[i] = wire.BatchEntry{Channel: e.Channel, SendRequest: wire.SendRequest{
 			ID: e.ID, DeviceSeq: e.DeviceSeq, Text: e.Text, Attachments: e.Attachments,
 		}}
+	}
+	account := batch[0].Account // the queue sends one account's at a time
+	if c.connected() {
+		return c.sendOverConnection(ctx, account, in)
+	}
+	results, err := c.sendOverHTTP(ctx, account, in)
+	if err != nil {
+		c.lostHTTP()
+	}
+	return results, err
+}
+
+func (c *Client) sendOverConnection(ctx context.Context, account string, in wire.BatchRequest) ([]outbox.Result, error) {
+	if of := c.connectionAccount(); of != account {
+		return nil, fmt.Errorf("chatsdk: the connection isn't for the account of these messages")
 	}
 	b, err := json.Marshal(in)
 	if err != nil {
@@ -57,15 +65,20 @@ func (c *Client) sendBatch(ctx context.Context, batch []outbox.Entry) ([]outbox.
 	if err := json.Unmarshal(b, &out); err != nil {
 		return nil, fmt.Errorf("read batch reply: %w", err)
 	}
-	if len(out.Results) != len(batch) {
-		return nil, fmt.Errorf("batch of %d answered with %d results", len(batch), len(out.Results))
+	return resultsOf(in, out)
+}
+
+// resultsOf matches a reply with what was asked.
+func resultsOf(in wire.BatchRequest, out wire.BatchReply) ([]outbox.Result, error) {
+	if len(out.Results) != len(in.Messages) {
+		return nil, fmt.Errorf("batch of %d answered with %d results", len(in.Messages), len(out.Results))
 	}
-	results := make([]outbox.Result, len(batch))
+	results := make([]outbox.Result, len(out.Results))
 	for i, r := range out.Results {
 		switch {
 		case r.Problem != nil:
 			results[i].Err = refusal(r.Problem)
-		case r.ID != batch[i].ID || r.Seq == 0:
+		case r.ID != in.Messages[i].ID || r.Seq == 0:
 			return nil, fmt.Errorf("batch reply: result %d is for another message", i)
 		default:
 			results[i] = outbox.Result{Seq: r.Seq, Time: r.Time}
@@ -85,34 +98,4 @@ func refusal(p *wire.Problem) *outbox.Refusal {
 		r.Permanent = true
 	}
 	return r
-}
-
-// onConnected settles with the queue what the server took before, and lets it send. It runs on the connection's
-// dispatch goroutine, before any event of the new connection.
-func (c *Client) onConnected(data []byte) {
-	var d wire.ConnectData
-	if err := json.Unmarshal(data, &d); err != nil {
-		c.log.Warn("connect reply without the server's data; not a chatsdk server, or an old one")
-	}
-	for ch, last := range d.DeviceSeqs {
-		c.queue.Settle(ch, last)
-	}
-	c.updateReady()
-}
-
-// followConnection holds the queue and the inbox back while there is no connection.
-func (c *Client) followConnection() {
-	for range c.rt.Watch(c.ctx) {
-		c.updateReady()
-	}
-}
-
-// updateReady tells queue and inbox whether there is a connection now. It looks and tells under one lock: a look from
-// before a reconnect, told after it, would hold both back until the next one.
-func (c *Client) updateReady() {
-	c.ready.Lock()
-	defer c.ready.Unlock()
-	up := c.rt.State().State == realtime.Connected
-	c.inbox.NetworkUp(up)
-	c.queue.SetReady(up)
 }

@@ -56,6 +56,9 @@ func (c *Client) signIn(ctx context.Context, user, password string) error {
 	if err != nil {
 		return fmt.Errorf("sign in: %w", err)
 	}
+	if err := c.useAccount(ctx, out.User); err != nil {
+		return fmt.Errorf("sign in: %w", err)
+	}
 	t := tokensOf(out)
 	t.Server = c.ep.base.String()
 	return c.tokens.Set(gen, t)

@@ -14,6 +14,13 @@ import (
 // maxChannel is the longest channel name that a server takes.
 const maxChannel = 64
 
+// Check fills in what may be left out of an entry that is to be handed over to another process's queue, and refuses what
+// no queue with the default options takes. Errors are *InvalidError.
+func Check(e Entry) (Entry, error) {
+	o := Options{MaxTextBytes: maxTextBytes, MaxEntryBytes: maxEntryBytes}
+	return o.check(e)
+}
+
 // check fills in what the caller may leave out and refuses what no server would take.
 func (o *Options) check(e Entry) (Entry, error) {
 	e = Entry{

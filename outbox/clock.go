@@ -16,18 +16,19 @@ type clock struct {
 // jumpThreshold is more than what keeping a clock right moves it by in a minute, and less than anybody sets it by.
 const jumpThreshold = 5 * time.Second
 
-// jump says by how much the wall clock was set since the last call that said so.
+// start notes where the clocks are.
+func (c *clock) start(now time.Time) { c.base, c.mono = c.wall(), now }
+
+// at is what the wall clock would say if nobody had set it since start.
+func (c *clock) at(now time.Time) time.Time { return c.base.Add(now.Sub(c.mono)) }
+
+// jump says by how much the wall clock was set since start, and starts again if it was.
 func (c *clock) jump(now time.Time) time.Duration {
-	wall := c.wall()
-	if c.base.IsZero() {
-		c.base, c.mono = wall, now
-		return 0
-	}
-	d := wall.Sub(c.base) - now.Sub(c.mono)
+	d := c.wall().Sub(c.at(now))
 	if d.Abs() < jumpThreshold {
 		return 0
 	}
-	c.base, c.mono = wall, now
+	c.start(now)
 	return d
 }
 

@@ -31,6 +31,7 @@ type fakeServer struct {
 	mu       sync.Mutex
 	channels map[string]*counted
 	batches  [][]outbox.Entry
+	taken    []outbox.Entry // what was stored, in the order of time
 	starts   []time.Time
 	refuse   func(outbox.Entry) *outbox.Refusal // for good, uses the number up
 	before   func(ctx context.Context, n int) error
@@ -64,10 +65,14 @@ func (f *fakeServer) apply(batch []outbox.Entry) []outbox.Result {
 	defer f.mu.Unlock()
 	out := make([]outbox.Result, len(batch))
 	for i, e := range batch {
-		c := f.channels[e.Channel]
+		key := e.Channel
+		if e.Account != "" {
+			key = e.Account + "/" + e.Channel
+		}
+		c := f.channels[key]
 		if c == nil {
 			c = &counted{}
-			f.channels[e.Channel] = c
+			f.channels[key] = c
 		}
 		if at := slices.Index(c.ids, e.ID); at >= 0 {
 			c.last = max(c.last, min(e.DeviceSeq, c.last+1))
@@ -89,6 +94,7 @@ func (f *fakeServer) apply(batch []outbox.Entry) []outbox.Result {
 		default:
 			c.last++
 			c.ids = append(c.ids, e.ID)
+			f.taken = append(f.taken, e)
 			out[i] = outbox.Result{Seq: uint64(len(c.ids)), Time: time.Now()}
 		}
 	}
@@ -185,6 +191,41 @@ func settle(t *testing.T, q *outbox.Queue, d time.Duration) time.Duration {
 	}
 	t.Fatalf("%d entries still open after %v", q.Len(), d)
 	return 0
+}
+
+// drained is settle for checks that return what they find.
+func drained(q *outbox.Queue, d time.Duration) error {
+	for began := time.Now(); time.Since(began) <= d; time.Sleep(time.Millisecond) {
+		synctest.Wait()
+		if q.Len() == 0 {
+			return nil
+		}
+	}
+	return fmt.Errorf("%d entries still open after %v: %+v", q.Len(), d, q.Entries())
+}
+
+// isStored compares what the server has with what it should have.
+func isStored(f *fakeServer, channel string, want ...string) error {
+	if got := f.stored(channel); !slices.Equal(got, want) {
+		return fmt.Errorf("server stored %q in %s, want %q", got, channel, want)
+	}
+	return nil
+}
+
+// isState compares an entry's state.
+func isState(q *outbox.Queue, id string, want outbox.State) error {
+	if e, ok := q.Get(id); !ok || e.State != want {
+		return fmt.Errorf("entry is %+v (%v), want it %v", e, ok, want)
+	}
+	return nil
+}
+
+// isBlocked compares what an entry waits for.
+func isBlocked(q *outbox.Queue, id string, want outbox.Blocked) error {
+	if e, ok := q.Get(id); !ok || e.State != outbox.Queued || e.Blocked != want {
+		return fmt.Errorf("entry waits for %q, want %q: %+v", e.Blocked, want, e)
+	}
+	return nil
 }
 
 func wantStored(t *testing.T, f *fakeServer, channel string, want []string) {

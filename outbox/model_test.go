@@ -40,20 +40,28 @@ func (d *dice) heal() {
 	d.on = false
 }
 
+// told is what the application knows of one entry.
+type told struct {
+	outbox.Entry      // as it was queued, with the text of the last edit that succeeded
+	dropped      bool // cancelled or discarded by the application
+	refused      bool // the server refuses it for good, for now
+	retried      bool // so it may come after later ones
+	place        int  // in which order they were queued
+}
+
 // model is one random run: queue, misbehaving server and store, and what the application knows.
 type model struct {
-	d       *dice
-	f       *fakeServer
-	store   *fakeStore
-	want    map[string][]string // acknowledged by Enqueue, in order
-	dropped map[string]bool     // cancelled
-	refused map[string]bool     // the server refuses these ids for good
+	d     *dice
+	f     *fakeServer
+	store *fakeStore
+	told  map[string]*told // guarded by f.mu
+	ids   []string         // in the order of Enqueue
 }
 
 func newModel(n uint64) *model {
 	m := &model{
 		d: &dice{r: rand.New(rand.NewPCG(n, 1)), on: true}, f: newFake(), store: &fakeStore{Memory: outbox.NewMemory()},
-		want: map[string][]string{}, dropped: map[string]bool{}, refused: map[string]bool{},
+		told: map[string]*told{},
 	}
 	fault := func(ctx context.Context, _ int) error {
 		if m.d.hit(0.2) {
@@ -72,10 +80,12 @@ func newModel(n uint64) *model {
 	m.f.before, m.f.after = fault, fault
 	m.f.refuse = func(e outbox.Entry) *outbox.Refusal {
 		switch {
-		case m.refused[e.ID]:
+		case m.told[e.ID] != nil && m.told[e.ID].refused:
 			return &outbox.Refusal{Code: "too_large", Permanent: true}
 		case m.d.hit(0.03):
 			return &outbox.Refusal{Code: "rate_limited", RetryAfter: 40 * time.Millisecond}
+		case m.d.hit(0.03):
+			return &outbox.Refusal{Code: "token_expired"}
 		}
 		return nil
 	}
@@ -85,7 +95,7 @@ func newModel(n uint64) *model {
 
 // step is one thing that the application or the network does.
 func (m *model) step(t *testing.T, q *outbox.Queue, r *rand.Rand) {
-	switch k := r.IntN(20); {
+	switch k := r.IntN(24); {
 	case k < 12:
 		m.enqueue(t, q, r)
 	case k < 14:
@@ -95,75 +105,167 @@ func (m *model) step(t *testing.T, q *outbox.Queue, r *rand.Rand) {
 	case k < 18:
 		m.deliver(q, r)
 	case k < 19:
-		ch := fmt.Sprint("c", r.IntN(3))
+		account, ch := q.State().Account, fmt.Sprint("c", r.IntN(3))
 		m.f.mu.Lock()
 		last := uint64(0)
-		if c := m.f.channels[ch]; c != nil {
+		if c := m.f.channels[account+"/"+ch]; c != nil {
 			last = c.last
 		}
 		m.f.mu.Unlock()
 		q.Settle(ch, last)
+	case k < 20:
+		m.signIn(t, q, fmt.Sprint("u", r.IntN(2)))
+		q.SetReady(true)
+	case k < 22:
+		m.edit(t, q, r)
 	default:
 		time.Sleep(time.Duration(r.IntN(100)) * time.Millisecond)
 	}
 }
 
+// insist repeats what a store that fails now and then refused.
+func insist(f func() error) error {
+	for {
+		if err := f(); !errors.Is(err, errStore) {
+			return err
+		}
+	}
+}
+
+func (m *model) signIn(t *testing.T, q *outbox.Queue, account string) {
+	if err := insist(func() error { return q.SetAccount(t.Context(), account) }); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // deliver shows the queue something that the server stored, as the stream would.
 func (m *model) deliver(q *outbox.Queue, r *rand.Rand) {
-	if ids := m.f.stored(fmt.Sprint("c", r.IntN(3))); len(ids) > 0 {
+	if ids := m.f.stored(fmt.Sprintf("u%d/c%d", r.IntN(2), r.IntN(3))); len(ids) > 0 {
 		at := r.IntN(len(ids))
 		q.Delivered(ids[at], uint64(at+1))
 	}
 }
 
 func (m *model) enqueue(t *testing.T, q *outbox.Queue, r *rand.Rand) {
-	e := outbox.Entry{ID: seededID(r), Channel: fmt.Sprint("c", r.IntN(3)), Text: "text"}
-	m.f.mu.Lock()
-	m.refused[e.ID] = r.IntN(15) == 0
-	m.f.mu.Unlock()
-	for { // the store fails now and then; the same id again is safe
-		if _, err := q.Enqueue(t.Context(), e); err == nil {
-			break
+	e := outbox.Entry{ID: seededID(r), Account: q.State().Account, Channel: fmt.Sprint("c", r.IntN(3)), Text: "text"}
+	if len(m.ids) > 0 && r.IntN(8) == 0 {
+		if id := m.ids[len(m.ids)-1-r.IntN(min(len(m.ids), 20))]; m.told[id].Account == e.Account {
+			e.After = []string{id}
 		}
 	}
-	m.want[e.Channel] = append(m.want[e.Channel], e.ID)
-	for again := r.IntN(10) == 0; again; {
-		err := q.Cancel(t.Context(), e.ID)
-		again = errors.Is(err, errStore) // it may have been kept or not; asking again tells
-		m.dropped[e.ID] = err == nil
+	m.f.mu.Lock()
+	m.told[e.ID] = &told{Entry: e, refused: r.IntN(15) == 0, place: len(m.ids)}
+	m.f.mu.Unlock()
+	err := insist(func() error { _, err := q.Enqueue(t.Context(), e); return err }) // the same id again is safe
+	var invalid *outbox.InvalidError
+	if errors.As(err, &invalid) && len(e.After) > 0 && m.lost(e.After[0]) { // after what was given up
+		m.f.mu.Lock()
+		defer m.f.mu.Unlock()
+		delete(m.told, e.ID)
+		return
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.ids = append(m.ids, e.ID)
+	if r.IntN(10) == 0 {
+		err := insist(func() error { return q.Cancel(t.Context(), e.ID) })
+		m.told[e.ID].dropped = err == nil
+	}
+}
+
+// edit changes a recent entry, if it is still queued.
+func (m *model) edit(t *testing.T, q *outbox.Queue, r *rand.Rand) {
+	if len(m.ids) == 0 {
+		return
+	}
+	v := m.told[m.ids[len(m.ids)-1-r.IntN(min(len(m.ids), 20))]]
+	text := fmt.Sprint("edited ", r.Uint32())
+	err := insist(func() error { _, err := q.Edit(t.Context(), outbox.Entry{ID: v.ID, Text: text}); return err })
+	if err == nil {
+		v.Text = text
+	} else if !errors.Is(err, outbox.ErrNotQueued) {
+		t.Fatal(err)
+	}
+}
+
+// lost says whether an entry, or one that it goes after, was given up.
+func (m *model) lost(id string) bool {
+	v := m.told[id]
+	return v.dropped || len(v.After) > 0 && m.lost(v.After[0])
+}
+
+// finish lets everything arrive: each account in turn, and what is parked is sent again or given up.
+func (m *model) finish(t *testing.T, q *outbox.Queue, r *rand.Rand) {
+	for range 8 {
+		for _, account := range []string{"u0", "u1"} {
+			m.signIn(t, q, account)
+			q.SetReady(true)
+			time.Sleep(30 * time.Second) // one at a time, 160ms each at most, a hundred take half of it
+		}
+		for _, e := range q.Entries() {
+			if e.State != outbox.Parked {
+				continue
+			}
+			v := m.told[e.ID]
+			if again := r.IntN(2) == 0; again {
+				m.f.mu.Lock()
+				v.retried, v.refused = true, false
+				m.f.mu.Unlock()
+				if err := q.Retry(t.Context(), e.ID); err != nil {
+					t.Fatal(err)
+				}
+			} else if err := q.Discard(t.Context(), e.ID); err != nil {
+				t.Fatal(err)
+			} else {
+				v.dropped = true
+			}
+		}
+	}
+	if s := q.State(); s.Queued+s.Sending+s.Parked != 0 {
+		t.Fatalf("in the end: %+v, %+v", s, q.Entries())
 	}
 }
 
 func (m *model) check(t *testing.T, q *outbox.Queue) {
-	for ch, ids := range m.want {
-		var stored []string
-		for _, id := range ids {
-			e, ok := q.Get(id)
-			want := outbox.Sent
-			switch {
-			case m.dropped[id]:
-				want = outbox.Cancelled
-			case m.refused[id]:
-				want = outbox.Parked
-			default:
-				stored = append(stored, id)
-			}
-			if e.State == outbox.Parked && e.Err != "too_large" {
-				t.Fatalf("%s is parked: %s", id, e.Err)
-			}
-			if !ok || e.State != want {
-				t.Fatalf("%s is %v (%v), want %v", id, e.State, ok, want)
-			}
-			if want == outbox.Sent && e.Seq != uint64(slices.Index(m.f.stored(ch), id)+1) {
-				t.Fatalf("%s has Seq %d", id, e.Seq)
-			}
+	when := map[string]int{} // from 1
+	last := map[outbox.Lane]int{}
+	for i, e := range m.f.taken {
+		v := m.told[e.ID]
+		switch {
+		case when[e.ID] != 0:
+			t.Fatalf("%s is stored twice", e.ID)
+		case v == nil || e.Account != v.Account || e.Channel != v.Channel || e.Text != v.Text:
+			t.Fatalf("stored %+v, of which was told %+v", e, v)
+		case len(v.After) > 0 && when[v.After[0]] == 0:
+			t.Fatalf("%s is stored before what it goes after", e.ID)
+		case !v.retried && v.place < last[e.Lane()]:
+			t.Fatalf("%s is stored after later ones", e.ID)
 		}
-		wantStored(t, m.f, ch, stored)
+		when[e.ID] = i + 1
+		if !v.retried {
+			last[e.Lane()] = v.place
+		}
+	}
+	for _, id := range m.ids {
+		e, ok := q.Get(id)
+		want := outbox.Sent
+		if m.lost(id) {
+			want = outbox.Cancelled
+		}
+		if !ok || e.State != want || (want == outbox.Sent) != (when[id] != 0) {
+			t.Fatalf("%s is %v (%s), want %v; stored %v", id, e.State, e.Err, want, when[id] != 0)
+		}
+		stored := m.f.stored(e.Account + "/" + e.Channel)
+		if want == outbox.Sent && e.Seq != uint64(slices.Index(stored, id)+1) {
+			t.Fatalf("%s has Seq %d", id, e.Seq)
+		}
 	}
 }
 
 // TestModel runs random use against a server, a network and a store that misbehave, with restarts: every entry is
-// stored once and in order, changes form a chain, and all is settled soon after everything works again.
+// stored once, in order, by its own account and with its last text, changes form a chain, and all is settled soon after
+// everything works again.
 func TestModel(t *testing.T) {
 	base := seed(t)
 	for k := range uint64(12) {
@@ -178,9 +280,10 @@ func runModel(t *testing.T, n uint64) {
 	r := rand.New(rand.NewPCG(n, 2))
 	o := outbox.Options{
 		Send: m.f.Send, Store: m.store, Window: 1 + r.IntN(5), BatchEntries: 1 + r.IntN(8),
-		SendTimeout: 2 * time.Second, Rand: rand.New(rand.NewPCG(n, 3)),
+		SendTimeout: 2 * time.Second, Rand: rand.New(rand.NewPCG(n, 3)), Pace: outbox.Pace{PerSecond: float64(r.IntN(2) * 200), Burst: 20},
 	}
 	q := start(t, o)
+	m.signIn(t, q, "u0")
 	chain := watchChain(t, q)
 	for i := range 300 {
 		m.step(t, q, r)
@@ -192,9 +295,7 @@ func runModel(t *testing.T, n uint64) {
 		}
 	}
 	m.d.heal()
-	q.SetReady(false)
-	q.SetReady(true)
-	settle(t, q, 30*time.Second) // one at a time, 160ms each at most, a hundred take half of it
+	m.finish(t, q, r)
 	_ = q.Close()
 	chain()
 	m.check(t, start(t, o))
@@ -211,6 +312,9 @@ func watchChain(t *testing.T, q *outbox.Queue) func() {
 		var err error
 		for c := range changes {
 			was, known := at[c.Entry.ID]
+			if !known && c.From == outbox.Parked { // of a former run
+				was, known = outbox.Parked, true
+			}
 			fresh := c.Reason == outbox.ReasonPresent || c.Reason == outbox.ReasonEnqueued
 			if err == nil && (fresh == known || known && was != c.From || c.Entry.State != c.To) {
 				err = fmt.Errorf("%s was %v (known %v), and then %v -> %v (%s)", c.Entry.ID, was, known, c.From, c.To, c.Reason)

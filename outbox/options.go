@@ -85,6 +85,12 @@ type Policy struct {
 	For   time.Duration // they wait this long; above 0 it goes before Block. A new run begins to count anew
 }
 
+// Defaults that Check needs too.
+const (
+	maxTextBytes  = 16 << 10
+	maxEntryBytes = 60 << 10
+)
+
 func (o Options) withDefaults() (Options, error) {
 	if o.Send == nil {
 		return o, errors.New("outbox: Options.Send is required")
@@ -100,8 +106,8 @@ func (o Options) withDefaults() (Options, error) {
 	orDefault(&o.MaxChannelEntries, o.MaxEntries)
 	orDefault(&o.MaxChannelBytes, o.MaxBytes)
 	orDefault(&o.InletEvery, 250*time.Millisecond)
-	orDefault(&o.MaxTextBytes, 16<<10)
-	orDefault(&o.MaxEntryBytes, 60<<10)
+	orDefault(&o.MaxTextBytes, maxTextBytes)
+	orDefault(&o.MaxEntryBytes, maxEntryBytes)
 	orDefault(&o.SendTimeout, 30*time.Second)
 	orDefault(&o.RetryMin, 100*time.Millisecond)
 	orDefault(&o.RetryMax, time.Second)

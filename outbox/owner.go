@@ -28,7 +28,7 @@ type owner struct {
 	bytes    int64              // of open and parked ones
 	moved    []Change           // to publish when the transaction is kept
 	undo     []func()           // what a failed transaction takes back
-	unsaved  Tx                 // outcomes that are known and told, and that the store couldn't take yet
+	unsaved  Tx                 // what the next commit writes too: outcomes that the store couldn't take, and see takeBack
 	fails    int                // failed commits in a row
 	storeT   time.Time          // after a failed commit: nothing before
 	storeErr error              // the failure, until a commit succeeds
@@ -55,6 +55,7 @@ func newOwner(q *Queue) owner {
 // load takes over what a former run left. What was under way then is sent again with its number. Queue.mu is held.
 func (o *owner) load(s Saved) {
 	now := time.Now()
+	o.clock.start(now)
 	o.order, o.account = s.Order, s.Account
 	if planted == bugSameNumber {
 		s.Counts = nil
@@ -195,6 +196,7 @@ func (o *owner) commit(tx Tx) error {
 		for _, f := range slices.Backward(undo) {
 			f()
 		}
+		o.takeBack(tx)
 		return err
 	}
 	o.show(tx.Put, moved)
@@ -214,10 +216,36 @@ func (o *owner) commitOutcome(tx Tx) {
 		return
 	}
 	if err := o.write(tx); err != nil {
-		o.unsaved = joined(o.unsaved, tx)
+		o.later(tx)
 		o.showUnsaved(tx.Put)
 	}
 	o.show(tx.Put, moved)
+}
+
+// takeBack has the next commit write how things are where a failed one may have been kept all the same. Otherwise the
+// store would hold an order that there never was: a later entry transmitted, an earlier one queued.
+func (o *owner) takeBack(tx Tx) {
+	var now Tx
+	for _, e := range tx.Put {
+		if it := o.find(e.ID); it != nil {
+			now.Put = append(now.Put, it.clone())
+		}
+	}
+	for id := range tx.Counts {
+		now.count(id, o.lane(id).count)
+	}
+	if tx.Account != "" {
+		now.Account = o.account
+	}
+	o.later(now)
+}
+
+// later adds to what the next commit writes.
+func (o *owner) later(tx Tx) {
+	o.unsaved.Put = slices.DeleteFunc(o.unsaved.Put, func(old Entry) bool {
+		return slices.ContainsFunc(tx.Put, func(e Entry) bool { return e.ID == old.ID })
+	})
+	o.unsaved = joined(o.unsaved, tx)
 }
 
 // joined is one transaction that does both.

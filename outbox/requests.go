@@ -72,8 +72,11 @@ func (o *owner) setExpiry(it *item) {
 		it.ExpiresIn, it.ExpiresAt = 0, time.Time{}
 		return
 	}
-	it.ExpiresAt = o.q.opts.wall().Add(it.ExpiresIn)
-	it.deadline = time.Now().Add(it.ExpiresIn)
+	now := time.Now()
+	if len(o.expiring) == 0 {
+		o.clock.start(now) // else expire compares from where the others began
+	}
+	it.ExpiresAt, it.deadline = o.clock.at(now).Add(it.ExpiresIn), now.Add(it.ExpiresIn)
 }
 
 // checkAfter leaves out what is sent already, and refuses what will never be.

@@ -186,8 +186,8 @@ func (q *Queue) unsavedEntry(id string) (Entry, bool) {
 	return e.clone(), ok
 }
 
-// Watch returns a channel that gets the open entries at once, in order, and then every change. None is dropped. It is
-// closed when ctx ends or by Close.
+// Watch returns a channel that gets the open entries at once, in order, and then every change, also of entries that were
+// parked before (Entries has those). None is dropped. It is closed when ctx ends or by Close.
 func (q *Queue) Watch(ctx context.Context) <-chan Change {
 	q.mu.Lock()
 	defer q.mu.Unlock()

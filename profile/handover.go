@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -26,16 +27,30 @@ const (
 
 // handover is a file's content.
 type handover struct {
-	Schema int           `json:"schema"`
-	Op     outbox.HandOp `json:"op"`
-	Entry  outbox.Entry  `json:"entry"`
+	Schema      int             `json:"schema"`
+	Op          outbox.HandOp   `json:"op"`
+	ID          string          `json:"id"`
+	Account     string          `json:"account,omitempty"`
+	Channel     string          `json:"channel,omitempty"`
+	Text        string          `json:"text,omitempty"`
+	Attachments json.RawMessage `json:"attachments,omitempty"`
+	After       []string        `json:"after,omitempty"`
+	ExpiresInMS int64           `json:"expiresInMs,omitempty"`
+}
+
+func (h handover) entry() outbox.Entry {
+	return outbox.Entry{
+		ID: h.ID, Account: h.Account, Channel: h.Channel, Text: h.Text, Attachments: h.Attachments, After: h.After,
+		ExpiresIn: time.Duration(h.ExpiresInMS) * time.Millisecond,
+	}
 }
 
 const handoverSchema = 1
 
 // HandOver asks the process that holds the profile in dir to do something with its queue, and returns the entry with its
 // id. It returns once that is on disk: the holder does it within a second, or the next one when it opens the profile.
-// What the holder finds wrong with it shows in its log alone, so the entry has to be right: see outbox.Check.
+// What the holder finds wrong with it shows in its log alone, so the entry has to be right: see outbox.Check. It has no
+// Needs: nobody here could bring them.
 func HandOver(dir string, op outbox.HandOp, e outbox.Entry) (outbox.Entry, error) {
 	if e.ID == "" && op == outbox.HandSend {
 		id, err := uuid.NewV7()
@@ -44,7 +59,10 @@ func HandOver(dir string, op outbox.HandOp, e outbox.Entry) (outbox.Entry, error
 		}
 		e.ID = id.String()
 	}
-	text, err := json.Marshal(handover{handoverSchema, op, e})
+	text, err := json.Marshal(handover{
+		Schema: handoverSchema, Op: op, ID: e.ID, Account: e.Account, Channel: e.Channel, Text: e.Text,
+		Attachments: e.Attachments, After: e.After, ExpiresInMS: e.ExpiresIn.Milliseconds(),
+	})
 	if err != nil {
 		return e, fmt.Errorf("hand over: %w", err)
 	}
@@ -105,7 +123,7 @@ func (s *outboxStore) Handed(ctx context.Context, limit int) ([]outbox.Handed, e
 			}
 			continue
 		}
-		out = append(out, outbox.Handed{Key: f.Name(), Op: h.Op, Entry: h.Entry})
+		out = append(out, outbox.Handed{Key: f.Name(), Op: h.Op, Entry: h.entry()})
 	}
 	return out, nil
 }

@@ -141,7 +141,8 @@ func soundness(ctx context.Context, db *sql.DB) error {
 	if err != nil {
 		return nil
 	}
-	if _, damaged, err := readEntries(rows, nil); err != nil || damaged > 0 {
+	var entries []outbox.Entry
+	if damaged, err := readEntries(rows, &entries, nil); err != nil || damaged > 0 {
 		return nil
 	}
 	return ErrSound
@@ -159,7 +160,8 @@ func (s salvaging) read(ctx context.Context, db *sql.DB, direction string) error
 	if err != nil {
 		return err
 	}
-	entries, _, err := readEntries(rows, func(a outbox.Aside) { s.damaged[a.ID] = true })
+	var entries []outbox.Entry
+	_, err = readEntries(rows, &entries, func(a outbox.Aside) { s.damaged[a.ID] = true })
 	for _, e := range entries {
 		if !e.State.Settled() || e.State == outbox.Parked {
 			s.found[e.Order] = e

@@ -107,7 +107,8 @@ func (s *Server) onConnecting(ctx context.Context, e centrifuge.ConnectEvent) (r
 		return reply, centrifuge.ErrorInternal
 	}
 	data, err := json.Marshal(wire.ConnectData{
-		API: wire.APIVersion, Limits: s.cfg.Limits, Capabilities: capabilities, Device: who.device, DeviceSeqs: seqs,
+		API: wire.APIVersion, Limits: s.cfg.Limits, Capabilities: capabilities, User: who.user, Device: who.device,
+		DeviceSeqs: seqs,
 	})
 	if err != nil {
 		return reply, err

@@ -184,6 +184,7 @@ type ConnectData struct {
 	API          int               `json:"api"`
 	Limits       Limits            `json:"limits"`
 	Capabilities []string          `json:"capabilities"`
+	User         string            `json:"user"` // whose connection it is
 	Device       string            `json:"device"`
 	DeviceSeqs   map[string]uint64 `json:"deviceSeqs,omitempty"` // last deviceSeq taken, for each channel of this device
 }

@@ -1,0 +1,261 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/chatsdk/chatsdk/outbox"
+	"github.com/chatsdk/chatsdk/profile"
+)
+
+func newOutbox() *cobra.Command {
+	return parent("outbox", "Messages on their way out", newOutboxLs(), newOutboxShow(),
+		newOutboxAct("retry", "Send a parked message after all, under its id", outbox.HandRetry),
+		newOutboxAct("cancel", "Take back a queued message, or give up a parked one", outbox.HandCancel),
+		newOutboxExport())
+}
+
+// addProfileFlag gives a command --profile.
+func addProfileFlag(c *cobra.Command) *string {
+	return c.Flags().String(profileFlag, "", "the client's folder (needed)")
+}
+
+// withQueue runs f with the profile's queue, which sends nothing.
+func withQueue(ctx context.Context, dir string, f func(ctx context.Context, s outbox.Store, q *outbox.Queue) error) (err error) {
+	if dir == "" {
+		return usage(errors.New("--profile is needed"), "give the client's folder")
+	}
+	if _, err := os.Stat(dir); err != nil {
+		return config(fmt.Errorf("profile %s: %w", dir, unwrapPath(err)), "see --profile")
+	}
+	h, err := openHome(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, h.close()) }()
+	q, err := outbox.New(outbox.Options{
+		Store: h.Outbox(),
+		Send:  func(context.Context, []outbox.Entry) ([]outbox.Result, error) { return nil, errors.New("offline") },
+	})
+	if err != nil {
+		return err
+	}
+	if err := q.Start(); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, q.Close()) }()
+	return f(ctx, h.Outbox(), q)
+}
+
+// entryJSON is an entry as commands print it.
+type entryJSON struct {
+	Schema      int             `json:"schema"`
+	ID          string          `json:"id"`
+	Account     string          `json:"account,omitempty"`
+	Channel     string          `json:"channel"`
+	State       string          `json:"state"`
+	Blocked     string          `json:"blocked,omitempty"`
+	Text        string          `json:"text"`
+	Attachments json.RawMessage `json:"attachments,omitempty"`
+	After       []string        `json:"after,omitempty"`
+	Needs       []string        `json:"needs,omitempty"`
+	Order       uint64          `json:"order"`
+	DeviceSeq   uint64          `json:"deviceSeq,omitempty"`
+	Seq         uint64          `json:"seq,omitempty"`
+	Error       string          `json:"error,omitempty"`
+	Created     stamp           `json:"created"`
+	Expires     *stamp          `json:"expires,omitempty"`
+	Sent        *stamp          `json:"sent,omitempty"`
+}
+
+func entryOf(e outbox.Entry) entryJSON {
+	v := entryJSON{
+		Schema: schema, ID: e.ID, Account: e.Account, Channel: e.Channel, State: e.State.String(), Blocked: string(e.Blocked),
+		Text: e.Text, Attachments: e.Attachments, After: e.After, Order: e.Order, DeviceSeq: e.DeviceSeq, Seq: e.Seq,
+		Error: e.Err, Created: stamp(e.CreatedAt),
+	}
+	for _, n := range e.Needs {
+		v.Needs = append(v.Needs, n.Name)
+	}
+	if !e.ExpiresAt.IsZero() {
+		v.Expires = new(stamp(e.ExpiresAt))
+	}
+	if !e.SentAt.IsZero() {
+		v.Sent = new(stamp(e.SentAt))
+	}
+	return v
+}
+
+func newOutboxLs() *cobra.Command {
+	c := &cobra.Command{
+		Use: "ls", Short: "List what isn't sent and what is parked", Args: cobra.NoArgs,
+		Long: `List what isn't sent and what is parked, oldest first. What can't be read is counted on stderr; export has it.`,
+	}
+	dir := addProfileFlag(c)
+	all := c.Flags().Bool("all", false, "what is settled too, as far as it is remembered")
+	asJSON := c.Flags().Bool("json", false, "one JSON object a line")
+	c.RunE = action(func(cmd *cobra.Command, _ []string) error {
+		return withQueue(cmd.Context(), *dir, func(ctx context.Context, s outbox.Store, q *outbox.Queue) error {
+			entries, err := listed(ctx, s, q, *all)
+			if err != nil {
+				return err
+			}
+			if n := q.State().Aside; n > 0 {
+				_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "%d more can't be read; see chatsdk outbox export\n", n)
+			}
+			return printEntries(cmd.OutOrStdout(), entries, *asJSON)
+		})
+	})
+	return c
+}
+
+func listed(ctx context.Context, s outbox.Store, q *outbox.Queue, all bool) ([]outbox.Entry, error) {
+	if !all {
+		return q.Entries(), nil
+	}
+	var entries []outbox.Entry
+	for e, err := range s.Entries(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		if now, ok := q.Get(e.ID); ok {
+			e = now // with what it waits for
+		}
+		entries = append(entries, e)
+	}
+	return entries, nil
+}
+
+// shownText is how much of a text a line of a list has room for.
+const shownText = 40
+
+func printEntries(out io.Writer, entries []outbox.Entry, asJSON bool) error {
+	if asJSON {
+		for _, e := range entries {
+			if err := printJSON(out, entryOf(e)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	if len(entries) > 0 {
+		_, _ = fmt.Fprintln(w, "ID\tSTATE\tCHANNEL\tCREATED\tTEXT")
+	}
+	for _, e := range entries {
+		state := e.State.String()
+		switch {
+		case e.Blocked != "":
+			state += " (" + string(e.Blocked) + ")"
+		case e.State == outbox.Parked:
+			state += " (" + printable(e.Err) + ")"
+		}
+		text := []rune(e.Text)
+		if len(text) > shownText {
+			text = append(text[:shownText], '…')
+		}
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", e.ID, state, printable(e.Channel), e.CreatedAt.Local().Format(time.DateTime), printable(string(text)))
+	}
+	return w.Flush()
+}
+
+func newOutboxShow() *cobra.Command {
+	c := &cobra.Command{Use: "show ID", Short: "Show one message as JSON", Args: cobra.ExactArgs(1)}
+	dir := addProfileFlag(c)
+	c.RunE = action(func(cmd *cobra.Command, args []string) error {
+		return withQueue(cmd.Context(), *dir, func(_ context.Context, _ outbox.Store, q *outbox.Queue) error {
+			e, ok := q.Get(args[0])
+			if !ok {
+				return failure(outbox.ErrNotFound, "see chatsdk outbox ls --all")
+			}
+			return printJSON(cmd.OutOrStdout(), entryOf(e))
+		})
+	})
+	return c
+}
+
+// newOutboxAct makes a command that changes one entry: here, or in the process that holds the profile.
+func newOutboxAct(name, short string, op outbox.HandOp) *cobra.Command {
+	c := &cobra.Command{
+		Use: name + " ID", Short: short, Args: cobra.ExactArgs(1),
+		Long: short + `. While another program has the profile open, that one is asked to do it.`,
+	}
+	dir := addProfileFlag(c)
+	c.RunE = action(func(cmd *cobra.Command, args []string) error {
+		err := withQueue(cmd.Context(), *dir, func(ctx context.Context, _ outbox.Store, q *outbox.Queue) error {
+			return actOn(ctx, q, op, args[0])
+		})
+		if errors.Is(err, profile.ErrLocked) {
+			if _, err := profile.HandOver(*dir, op, outbox.Entry{ID: args[0]}); err != nil {
+				return config(err, "")
+			}
+			_, err := fmt.Fprintln(cmd.ErrOrStderr(), "handed over to the program that has the profile open")
+			return err
+		}
+		return err
+	})
+	return c
+}
+
+func actOn(ctx context.Context, q *outbox.Queue, op outbox.HandOp, id string) error {
+	e, _ := q.Get(id)
+	err := q.Retry
+	switch {
+	case op == outbox.HandCancel && e.State == outbox.Parked:
+		err = q.Discard
+	case op == outbox.HandCancel:
+		err = q.Cancel
+	}
+	if err := err(ctx, id); err != nil {
+		return failure(err, "see chatsdk outbox ls --all")
+	}
+	return nil
+}
+
+// asideJSON is a row that can't be read, as export prints it.
+type asideJSON struct {
+	Schema int    `json:"schema"`
+	ID     string `json:"id,omitempty"`
+	State  string `json:"state"`
+	Reason string `json:"reason"`
+	Raw    []byte `json:"raw"`
+}
+
+func newOutboxExport() *cobra.Command {
+	c := &cobra.Command{
+		Use: "export", Short: "Write everything as JSON, one object a line", Args: cobra.NoArgs,
+		Long: `Write everything that the queue remembers as JSON, one object a line, what can't be read too: with "state":"unreadable",
+the reason, and what is there in base64.`,
+	}
+	dir := addProfileFlag(c)
+	c.RunE = action(func(cmd *cobra.Command, _ []string) error {
+		return withQueue(cmd.Context(), *dir, func(ctx context.Context, s outbox.Store, q *outbox.Queue) error {
+			entries, err := listed(ctx, s, q, true)
+			if err != nil {
+				return err
+			}
+			if err := printEntries(cmd.OutOrStdout(), entries, true); err != nil {
+				return err
+			}
+			aside, err := q.SetAside(ctx)
+			if err != nil {
+				return err
+			}
+			for _, a := range aside {
+				if err := printJSON(cmd.OutOrStdout(), asideJSON{schema, a.ID, "unreadable", a.Reason, a.Raw}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+	return c
+}

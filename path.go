@@ -1,0 +1,222 @@
+package chatsdk
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/chatsdk/chatsdk/internal/wire"
+	"github.com/chatsdk/chatsdk/outbox"
+	"github.com/chatsdk/chatsdk/realtime"
+)
+
+// path is how messages may leave: over the connection, or by HTTP where there is none and HTTP works. Guarded by
+// Client.mu.
+type path struct {
+	account string // whose the connection is
+	http    bool   // HTTP got through since the connection was lost
+	single  bool   // the server knows no batches over HTTP
+}
+
+const (
+	// httpAfter is how long the connection has been away before messages try another way: longer than getting it back
+	// takes, since two ways at once help nobody.
+	httpAfter = 3 * time.Second
+	// httpEvery is the time between tries. They are made only while something waits.
+	httpEvery = 5 * time.Second
+)
+
+// account names a user of this client's server to the queue.
+func (c *Client) account(user string) string { return user + "@" + c.ep.base.String() }
+
+// useAccount makes user's messages the ones that are sent. Where that is another user than before, the connection of the
+// former one is given up first, and nothing is under way any more when it returns.
+func (c *Client) useAccount(ctx context.Context, user string) error {
+	account := c.account(user)
+	if c.queue.State().Account == account {
+		return nil
+	}
+	c.rt.Disconnect()
+	return c.queue.SetAccount(ctx, account)
+}
+
+// onConnected settles with the queue what the server took before, and lets it send. It runs on the connection's
+// dispatch goroutine, before any event of the new connection.
+func (c *Client) onConnected(data []byte) {
+	var d wire.ConnectData
+	if err := json.Unmarshal(data, &d); err != nil {
+		c.log.Warn("connect reply without the server's data; not a chatsdk server, or an old one")
+	}
+	if d.User == "" {
+		d.User, _, _ = c.Session()
+	}
+	account := c.account(d.User)
+	c.mu.Lock()
+	c.path.account, c.path.http = account, false
+	c.mu.Unlock()
+	if c.queue.State().Account == account {
+		c.queue.SetPace(outbox.Pace{PerSecond: float64(d.Limits.MessagesPerSecond), Burst: d.Limits.MessageBurst})
+		for ch, last := range d.DeviceSeqs {
+			c.queue.Settle(ch, last)
+		}
+	}
+	c.updateReady()
+}
+
+// followConnection holds the queue and the inbox back while there is no connection, and looks for another way for what
+// is queued when that takes long.
+func (c *Client) followConnection() {
+	changes := c.rt.Watch(c.ctx)
+	retry := time.NewTimer(httpAfter)
+	defer retry.Stop()
+	wasUp := false
+	for {
+		select {
+		case _, ok := <-changes:
+			if !ok {
+				return
+			}
+			switch up := c.updateReady(); {
+			case up:
+				retry.Stop()
+				wasUp = true
+			case wasUp:
+				retry.Reset(httpAfter)
+				wasUp = false
+			}
+		case <-retry.C:
+			c.tryHTTP()
+			retry.Reset(httpEvery)
+		}
+	}
+}
+
+// connected says whether there is a connection now.
+func (c *Client) connected() bool { return c.rt.State().State == realtime.Connected }
+
+// connectionAccount says whose the connection is.
+func (c *Client) connectionAccount() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.path.account
+}
+
+// updateReady tells queue and inbox what works now, and says whether there is a connection. It looks and tells under one
+// lock: a look from before a reconnect, told after it, would hold both back until the next one.
+func (c *Client) updateReady() bool {
+	c.ready.Lock()
+	defer c.ready.Unlock()
+	up := c.connected()
+	c.mu.Lock()
+	if up {
+		c.path.http = false
+	}
+	p := c.path
+	c.mu.Unlock()
+	c.inbox.NetworkUp(up)
+	c.queue.SetReady(up && p.account == c.queue.State().Account || !up && p.http)
+	return up
+}
+
+// tryHTTP looks whether the server can be reached without the connection, if something waits and somebody wants it sent.
+func (c *Client) tryHTTP() {
+	switch c.rt.State().State {
+	case realtime.Connecting, realtime.Reconnecting, realtime.Suspended:
+	case realtime.Disconnected, realtime.Connected, realtime.Failed:
+		c.setHTTP(false)
+		return
+	}
+	if c.queue.Len() == 0 {
+		return
+	}
+	if _, ok := c.tokens.Tokens(); ok {
+		c.setHTTP(c.ep.ping(c.ctx) == nil)
+	}
+}
+
+func (c *Client) setHTTP(works bool) {
+	c.mu.Lock()
+	changed := c.path.http != works
+	c.path.http = works
+	c.mu.Unlock()
+	if changed {
+		c.updateReady()
+	}
+}
+
+// lostHTTP notes that HTTP doesn't get through either.
+func (c *Client) lostHTTP() { c.setHTTP(false) }
+
+// sendOverHTTP sends a batch without the connection. A server that knows no batches gets one message at a time.
+func (c *Client) sendOverHTTP(ctx context.Context, account string, in wire.BatchRequest) ([]outbox.Result, error) {
+	access, err := c.tokens.Token(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if t, ok := c.tokens.Tokens(); !ok || t.Access != access || c.account(t.User) != account {
+		return nil, errors.New("chatsdk: the session isn't for the account of these messages")
+	}
+	c.mu.Lock()
+	single := c.path.single
+	c.mu.Unlock()
+	if !single {
+		out, err := c.ep.sendBatch(ctx, access, in)
+		var se *ServerError
+		switch {
+		case err == nil:
+			return resultsOf(in, out)
+		case !errors.As(err, &se) || se.Status != http.StatusNotFound && se.Status != http.StatusMethodNotAllowed:
+			return c.wholeRefused(ctx, access, in, err)
+		}
+		c.mu.Lock()
+		c.path.single = true
+		c.mu.Unlock()
+	}
+	return c.sendSingly(ctx, access, in)
+}
+
+// wholeRefused gives each entry what the server said of all: it took none. Anything but a server's word is handed back.
+func (c *Client) wholeRefused(ctx context.Context, access string, in wire.BatchRequest, err error) ([]outbox.Result, error) {
+	var se *ServerError
+	if !errors.As(err, &se) || se.Code == "" {
+		return nil, err
+	}
+	if se.Status == http.StatusUnauthorized {
+		if _, err := c.tokens.Renew(ctx, access); err != nil {
+			return nil, err
+		}
+	}
+	results := make([]outbox.Result, len(in.Messages))
+	for i := range results {
+		results[i].Err = &outbox.Refusal{Code: se.Code, RetryAfter: se.RetryAfter}
+	}
+	return results, nil
+}
+
+// sendSingly sends one message at a time, in order. One that is refused doesn't stop those behind it: they may be of other
+// channels, and the server's count keeps the order of its own.
+func (c *Client) sendSingly(ctx context.Context, access string, in wire.BatchRequest) ([]outbox.Result, error) {
+	results := make([]outbox.Result, len(in.Messages))
+	for i, m := range in.Messages {
+		out, err := c.ep.send(ctx, access, m)
+		var se *ServerError
+		switch {
+		case err == nil && out.ID == m.ID && out.Seq != 0:
+			results[i] = outbox.Result{Seq: out.Seq, Time: out.Time}
+		case errors.As(err, &se) && se.Code != "":
+			r := refusal(&wire.Problem{Code: se.Code, Expected: se.expected})
+			r.RetryAfter = se.RetryAfter
+			results[i].Err = r
+			if se.Status == http.StatusUnauthorized {
+				if _, err := c.tokens.Renew(ctx, access); err != nil {
+					return nil, err
+				}
+			}
+		default:
+			return nil, errors.Join(err, errors.New("chatsdk: outcome of a message isn't known"))
+		}
+	}
+	return results, nil
+}
