@@ -5,15 +5,17 @@ import (
 	"fmt"
 	"log"
 	"net"
+	"os"
 	"time"
 
 	"github.com/chatsdk/chatsdk"
+	"github.com/chatsdk/chatsdk/profile"
 	"github.com/chatsdk/chatsdk/server"
 	"github.com/chatsdk/chatsdk/server/sqlite"
 )
 
-// startServer is what `chatsdk serve` and `chatsdk user add ada` do, in this process.
-func startServer() (address string, stop func()) {
+// startServer is what `chatsdk serve` and `chatsdk user add ada` do, in this process; folder is empty.
+func startServer() (address, folder string, stop func()) {
 	ctx := context.Background()
 	must := func(err error) {
 		if err != nil {
@@ -32,7 +34,10 @@ func startServer() (address string, stop func()) {
 	must(err)
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(ln) }()
-	return "http://" + ln.Addr().String(), func() {
+	folder, err = os.MkdirTemp("", "example")
+	must(err)
+	return "http://" + ln.Addr().String(), folder, func() {
+		must(os.RemoveAll(folder))
 		must(s.Kill())
 		must(<-served)
 		must(db.Close())
@@ -40,22 +45,29 @@ func startServer() (address string, stop func()) {
 }
 
 func ExampleOpen() {
-	address, stop := startServer() // chatsdk serve
+	address, folder, stop := startServer() // chatsdk serve
 	defer stop()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 
-	client, err := chatsdk.Open(ctx, chatsdk.Options{Server: address, Store: chatsdk.InMemory()})
+	store, err := profile.Open(folder) // keeps the session, what is queued and what was received
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer store.Close()
+	client, err := chatsdk.Open(ctx, chatsdk.Options{Server: address, Store: store})
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer client.Close()
-	if err := client.SignIn(ctx, "ada", "correct horse"); err != nil { // tries until there is a network
-		log.Fatal(err)
+	if _, _, in := client.Session(); !in { // tries until there is a network; the next run needs no password
+		if err := client.SignIn(ctx, "ada", "correct horse"); err != nil {
+			log.Fatal(err)
+		}
 	}
 	client.Connect() // and stays connected from here on
 	if _, err := client.Send(ctx, "general", "hi"); err != nil {
-		log.Fatal(err) // an outage is no error: what was queued goes out after it
+		log.Fatal(err) // an outage is no error: what was queued goes out after it, or after a restart
 	}
 	for m, err := range client.Messages(ctx, "general") { // in order, each once, until ctx ends
 		if err != nil {

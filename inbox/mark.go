@@ -20,12 +20,13 @@ const (
 // what it is done with, and may be shown the next few of what there is, without another note.
 func (c *channel) nextMark(top uint64) Mark {
 	done, most := c.processed, uint64(replayMost)
-	switch planted {
-	case bugProcessedWhenReceived:
+	if planted == bugProcessedWhenReceived {
 		done = max(done, top)
-	case bugReserveMore:
+	}
+	if planted == bugReserveMore {
 		most *= 2
-	case bugReserveLate:
+	}
+	if planted == bugReserveLate {
 		return Mark{done, max(done, c.shown)}
 	}
 	if len(c.readers) == 0 {

@@ -2,6 +2,7 @@ package inbox
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 )
@@ -64,9 +65,7 @@ func (m *Memory) Commit(ctx context.Context, tx Tx) error {
 		}
 		m.messages[v.Channel] = kept
 	}
-	for ch, mark := range tx.Marks {
-		m.marks[ch] = mark
-	}
+	maps.Copy(m.marks, tx.Marks)
 	return nil
 }
 
