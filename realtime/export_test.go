@@ -60,9 +60,11 @@ func (l *liveness) Proof(sentAt time.Time, received uint64)  { l.proof(sentAt, r
 func (l *liveness) ProbeAt(interval time.Duration, ahead int) time.Time {
 	return l.probeAt(interval, ahead)
 }
+
 func (l *liveness) Judge(now time.Time, suspected bool, e *Estimator, received uint64, heard time.Time) int {
 	return int(l.judge(now, suspected, e, 0, received, heard))
 }
+
 func (l *liveness) Deadlines(e *Estimator) (suspectAt, deadAt time.Time) {
 	return l.deadlines(e, 0, 0, time.Time{})
 }
