@@ -18,10 +18,14 @@ RACE := $(if $(shell command -v $$($(GO) env CC)),-race)
 
 SEEDS ?= 200
 FROM ?= 1
+DEVICE_SEEDS ?= 1000
 TOKEN_RUNS ?= 100000
+KILLS ?= 200
 SEED ?=
 FUZZTIME ?= 30s
 TEST_TIMEOUT ?= 10m
+
+SOAK = $(GO) test -count=1 -timeout 0 -v
 
 .DEFAULT_GOAL := help
 
@@ -55,10 +59,13 @@ bench: ## measurements on real sockets, beside centrifuge-js (needs npm)
 	if [ -f bench/js/package-lock.json ]; then cd bench/js && npm ci --no-audit --no-fund; fi
 	cd bench && $(GO) run .
 
-soak: ## random worlds of faults: SEEDS=200 of them, FROM=1 on, and TOKEN_RUNS=100000 refreshes, or SEED=n to replay one
-	SOAK_SEEDS=$(SEEDS) SOAK_FROM=$(FROM) SEED=$(SEED) $(GO) test -count=1 -timeout 0 -v -run '^TestRandomWorlds$$' ./scenario
-	SOAK_SEEDS=$(SEEDS) SEED=$(SEED) $(GO) test -count=1 -timeout 0 -v -run '^TestNoDuplicateEffects$$' ./api
-	TOKEN_RUNS=$(TOKEN_RUNS) SEED=$(SEED) $(GO) test -count=1 -timeout 0 -v -run '^TestNoLogoutWithAValidGrant$$' ./token
+soak: ## the long tests: SEEDS=200 random worlds and DEVICE_SEEDS=1000 with power loss, FROM=1 on, TOKEN_RUNS=100000, KILLS=200; or SEED=n again
+	SOAK_SEEDS=$(SEEDS) SOAK_FROM=$(FROM) SEED=$(SEED) $(SOAK) -run '^TestRandomWorlds$$' ./scenario
+	SOAK_SEEDS=$(DEVICE_SEEDS) SOAK_FROM=$(FROM) SEED=$(SEED) $(SOAK) -run '^TestDurableWorlds$$' ./scenario
+	KILLS=$(KILLS) SEED=$(SEED) $(SOAK) -run '^TestKilledProcessesLoseNothing$$' ./cmd/chatsdk
+	SOAK_SEEDS=$(SEEDS) SEED=$(SEED) $(SOAK) -run '^TestNoDuplicateEffects$$' ./api
+	TOKEN_RUNS=$(TOKEN_RUNS) SEED=$(SEED) $(SOAK) -run '^TestNoLogoutWithAValidGrant$$' ./token
+	SOAK_HOURS=50 $(SOAK) -run '^TestLossyHour' ./realtime
 
 fuzz: ## each fuzz target for FUZZTIME=30s
 	@$(GO) test -list '^Fuzz' ./... | awk '/^Fuzz/ { names[++n] = $$1 } /^ok/ { for (i = 1; i <= n; i++) print $$2, names[i]; n = 0 }' \
