@@ -185,7 +185,7 @@ func checkLateReply(ctx context.Context, at time.Duration, again bool) error {
 	tokens, err := token.ParseRecord(kept)
 	present, _ := s.Tokens()
 	if err != nil || present.Access.Reveal() != want || tokens.Access.Reveal() != want {
-		return fmt.Errorf("present %q, kept %q, want %q, %v", present.Access.Reveal(), tokens.Access.Reveal(), want, err)
+		return fmt.Errorf("present %q, kept %q, want %q, %w", present.Access.Reveal(), tokens.Access.Reveal(), want, err)
 	}
 	if at > time.Second && revoked.Load() != 1 {
 		return fmt.Errorf("%d revocations of what came too late", revoked.Load())
