@@ -80,6 +80,10 @@ func (s *Source) lookLocked() {
 		return
 	}
 	now := s.nanos()
+	if now >= l.over && s.limited {
+		// Over before its time, by a step of the clock or a sleep: nothing is left that sparing the grant could serve.
+		s.slot, s.limited = time.Time{}, false
+	}
 	able := (s.flight == nil || s.flight.turn != s.turn) && s.heldLocked() == nil
 	good := s.state == Fresh || s.state == Stale || s.state == Degraded
 	switch {
