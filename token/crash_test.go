@@ -293,3 +293,31 @@ func TestOnRefreshComesAfterTheSave(t *testing.T) {
 		return nil
 	})
 }
+
+// What a strict server has answered must not be lost to an orderly end.
+func TestCloseWaitsForAStrictServer(t *testing.T) {
+	inBubble(t, func(ctx context.Context) error {
+		for rotation, want := range map[token.Rotation]string{token.Strict: access(1), token.RetrySafe: access(0)} {
+			i := &issuer{life: time.Hour}
+			store := token.NewMemory()
+			s, err := signedIn(token.Options{Refresh: i.refresh, Store: store, Rotation: rotation}, time.Hour)
+			if err != nil {
+				return err
+			}
+			go func() { _, _ = s.Renew(ctx, access(0)) }()
+			time.Sleep(500 * time.Millisecond) // on its way
+			if err := s.Close(); err != nil {
+				return err
+			}
+			kept, _, err := store.Load(ctx)
+			if err != nil {
+				return err
+			}
+			saved, err := token.ParseRecord(kept)
+			if err := wants(saved.Access.Reveal(), err, want); err != nil {
+				return fmt.Errorf("rotation %d: %w", rotation, err)
+			}
+		}
+		return nil
+	})
+}

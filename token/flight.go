@@ -17,6 +17,7 @@ type flight struct {
 	turn    int    // of the session that it is for
 	gen     uint64 // of the tokens that it replaces
 	refused bool   // the server refused those
+	asking  bool   // the request may be on its way; guarded by Source.mu
 	done    chan struct{}
 	access  string
 	err     error
@@ -75,6 +76,9 @@ func (s *Source) refresh(f *flight) (string, error) {
 		if err != nil || access != "" {
 			return access, err
 		}
+		if !s.mayAsk(f) {
+			return "", ErrClosed
+		}
 		sent := s.now()
 		t, err := s.ask(ctx, rec)
 		if err == nil {
@@ -92,6 +96,14 @@ func (s *Source) refresh(f *flight) (string, error) {
 			return access, err
 		}
 	}
+}
+
+// mayAsk notes that a request is about to be sent, unless the source is closed.
+func (s *Source) mayAsk(f *flight) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f.asking = !s.closed
+	return f.asking
 }
 
 // prepare finds what to send and writes it down, or finds that there is nothing to send any more. repeated says that it

@@ -22,14 +22,12 @@ type issuer struct {
 	n    int
 	life time.Duration
 	err  error
-	keys []string
 }
 
-func (i *issuer) refresh(ctx context.Context, _ token.Tokens, key string) (token.Tokens, error) {
+func (i *issuer) refresh(ctx context.Context, _ token.Tokens, _ string) (token.Tokens, error) {
 	i.mu.Lock()
 	i.n++
 	n, err, life := i.n, i.err, i.life
-	i.keys = append(i.keys, key)
 	i.mu.Unlock()
 	select {
 	case <-time.After(time.Second):
@@ -45,12 +43,6 @@ func (i *issuer) refresh(ctx context.Context, _ token.Tokens, key string) (token
 func (i *issuer) count() int { i.mu.Lock(); defer i.mu.Unlock(); return i.n }
 
 func (i *issuer) fail(err error) { i.mu.Lock(); defer i.mu.Unlock(); i.err = err }
-
-func (i *issuer) seen() []string {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	return append([]string(nil), i.keys...)
-}
 
 // access is the name of the n-th token; 0 is that of the sign-in.
 func access(n int) string { return fmt.Sprintf("%s-access-%d", secretPart, n) }
@@ -84,7 +76,7 @@ func signedIn(o token.Options, left time.Duration) (*token.Source, error) {
 // wants compares a call's outcome.
 func wants(got string, err error, want string) error {
 	if err != nil || got != want {
-		return fmt.Errorf("%q, %v; want %q", got, err, want)
+		return fmt.Errorf("%q, %w; want %q", got, err, want)
 	}
 	return nil
 }

@@ -19,21 +19,26 @@ const (
 
 // schedule refreshes ahead until ctx or the source ends.
 func (s *Source) schedule(ctx context.Context) {
-	timer := time.NewTimer(0)
+	timer := time.NewTimer(tick)
 	defer timer.Stop()
+	var synced time.Time
 	for {
-		select {
-		case <-timer.C:
+		// By its own time, not by the timer's: whoever wakes the schedule again and again mustn't put this off.
+		if synced.IsZero() || time.Since(synced) >= tick {
 			if err := s.sync(s.ctx); err != nil && s.ctx.Err() == nil {
 				s.opts.Logger.Warn("session not looked up; the one in memory goes on", "err", err.Error())
 			}
+			synced = time.Now()
+		}
+		timer.Reset(max(min(s.look(), tick-time.Since(synced)), minWait))
+		select {
+		case <-timer.C:
 		case <-s.wake:
 		case <-ctx.Done():
 			return
 		case <-s.ctx.Done():
 			return
 		}
-		timer.Reset(s.look())
 	}
 }
 
@@ -75,6 +80,10 @@ func (s *Source) lookLocked() {
 		return
 	}
 	now := s.nanos()
+	if now >= l.over && s.limited {
+		// Over before its time, by a step of the clock or a sleep: nothing is left that sparing the grant could serve.
+		s.slot, s.limited = time.Time{}, false
+	}
 	able := (s.flight == nil || s.flight.turn != s.turn) && s.heldLocked() == nil
 	good := s.state == Fresh || s.state == Stale || s.state == Degraded
 	switch {

@@ -101,7 +101,7 @@ func newWorld(seed uint64, m mode) (*world, error) {
 	if rng.IntN(3) == 0 {
 		w.clock.step(time.Duration(rng.Int64N(int64(20*time.Hour))) - 10*time.Hour)
 	}
-	sky := &weather{rng: rng, fault: rng.Float64() * 0.7}
+	sky := &weather{rng: rand.New(rand.NewPCG(seed, 100+uint64(m))), fault: rng.Float64() * 0.7}
 	for range 1 + rng.IntN(3) {
 		p := &process{store: w.disk, server: w.server, weather: sky, clock: &w.clock}
 		if err := p.start(rng, w.rotation); err != nil {

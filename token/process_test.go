@@ -99,7 +99,7 @@ func newProcessServer(m mode) *processServer {
 			return
 		}
 		time.Sleep(p.delay())
-		status, _ := p.authServer.refresh(in.RefreshToken, r.Header.Get("Idempotency-Key"))
+		status, _ := p.refresh(in.RefreshToken, r.Header.Get("Idempotency-Key"))
 		time.Sleep(p.delay())
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(status)

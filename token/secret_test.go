@@ -40,8 +40,12 @@ func TestSecretsDoNotPrint(t *testing.T) {
 		options := token.OAuthOptions{ClientSecret: tokens.Access}
 		var b bytes.Buffer
 		for _, v := range []any{
-			tokens, &tokens, tokens.Access, &tokens.Access, s, store, h, &h, []any{h}, map[string]any{"h": h}, options, &options,
-			struct{ T token.Tokens }{tokens}, fmt.Errorf("x %v %w", tokens, &token.RetryError{Err: errors.New("y")}),
+			tokens, &tokens, tokens.Access, &tokens.Access, s, store, h, &h,
+			[]any{h},
+			map[string]any{"h": h},
+			options, &options,
+			struct{ T token.Tokens }{tokens},
+			fmt.Errorf("x %v %w", tokens, &token.RetryError{Err: errors.New("y")}),
 		} {
 			for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x", "%T"} {
 				fmt.Fprintf(&b, verb+"\n", v)
@@ -51,7 +55,7 @@ func TestSecretsDoNotPrint(t *testing.T) {
 			slog.New(slog.NewJSONHandler(&b, nil)).Info("x", "v", v)
 			slog.New(slog.NewTextHandler(&b, nil)).Info("x", "v", v)
 		}
-		for _, encoded := range []string{secretPart, fmt.Sprintf("%x", secretPart), fmt.Sprint([]byte(secretPart))} {
+		for _, encoded := range []string{secretPart, fmt.Sprintf("%x", secretPart), strings.Trim(fmt.Sprintf("%d", []byte(secretPart)), "[]")} {
 			if at := strings.Index(b.String(), encoded); at >= 0 {
 				return fmt.Errorf("printed: %.200q", b.String()[max(at-100, 0):])
 			}

@@ -181,9 +181,10 @@ func (s *Source) Close() error {
 	s.closed = true
 	s.live.Store(nil)
 	f := s.flight
+	wait := f != nil && f.asking && s.opts.Rotation == Strict
 	s.mu.Unlock()
-	if f != nil && s.opts.Rotation == Strict {
-		<-f.done // bounded by flightLimit
+	if wait {
+		<-f.done // bounded by AttemptTimeout and the save
 	}
 	s.cancel()
 	s.wg.Wait()

@@ -75,7 +75,7 @@ func checkValidTokenIsServed(ctx context.Context) error {
 	}
 	var retry *token.RetryError
 	if _, err := s.Token(ctx); !errors.As(err, &retry) || !errors.Is(err, errNetwork) || s.State().State != token.Expired {
-		return fmt.Errorf("over: %v, %v", err, s.State())
+		return fmt.Errorf("over: %w, %v", err, s.State())
 	}
 	i.fail(nil)
 	time.Sleep(time.Until(retry.At) + time.Minute)
@@ -165,7 +165,7 @@ func checkLateReply(ctx context.Context, at time.Duration, again bool) error {
 	go func() { a, _ := s.Renew(ctx, access(0)); got <- a }()
 	time.Sleep(at)
 	if was, err := s.Logout(ctx); err != nil || was.Access.Reveal() != access(0) {
-		return fmt.Errorf("logout: %v", err)
+		return fmt.Errorf("logout: %w", err)
 	}
 	if a := <-got; a != "" {
 		return fmt.Errorf("a caller of the session that ended got %q", a)
@@ -185,7 +185,7 @@ func checkLateReply(ctx context.Context, at time.Duration, again bool) error {
 	tokens, err := token.ParseRecord(kept)
 	present, _ := s.Tokens()
 	if err != nil || present.Access.Reveal() != want || tokens.Access.Reveal() != want {
-		return fmt.Errorf("present %q, kept %q, want %q, %v", present.Access.Reveal(), tokens.Access.Reveal(), want, err)
+		return fmt.Errorf("present %q, kept %q, want %q, %w", present.Access.Reveal(), tokens.Access.Reveal(), want, err)
 	}
 	if at > time.Second && revoked.Load() != 1 {
 		return fmt.Errorf("%d revocations of what came too late", revoked.Load())
