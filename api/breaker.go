@@ -210,6 +210,9 @@ func (b *breaker) recordClosed(now time.Time, r result, wait time.Duration) stri
 // turn empties the slots whose time is over.
 func (b *breaker) turn(now time.Time) {
 	width := b.o.Window / slots
+	if !b.slot.IsZero() && now.Sub(b.slot) < width {
+		return // as nearly always: without a division
+	}
 	steps := 0
 	if !b.slot.IsZero() {
 		steps = int(min(now.Sub(b.slot)/width, slots))

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"testing"
+	"runtime"
 	"time"
 
 	"github.com/failsafe-go/failsafe-go/circuitbreaker"
@@ -22,13 +22,13 @@ import (
 
 // policyRounds is how often each cost is measured, one after the other in turns; the least counts, since what else the
 // machine does only adds.
-const policyRounds = 5
+const policyRounds = 15
 
 // policy is what one thing costs in one library.
 type policy struct {
 	What    string  `json:"what"`
 	Library string  `json:"library"`
-	Nanos   float64 `json:"nanoseconds"` // a happy call's are those above the bare transport
+	Nanos   float64 `json:"cpuNanoseconds"` // a happy call's are those above the bare transport
 	Allocs  int64   `json:"allocs"`
 	Bytes   int64   `json:"bytes"`
 	Goal    string  `json:"goal,omitempty"` // of ours: at most half of the nearest peer
@@ -38,8 +38,36 @@ type policy struct {
 // subject of the measurement: what and whose.
 type policySubject struct {
 	what, library string
-	run           func(b *testing.B)
-	best          testing.BenchmarkResult
+	run           func() error
+	best          cost
+}
+
+// cost is what one run of something takes.
+type cost struct {
+	nanos         float64 // of the processor, so that what else it does counts little
+	allocs, bytes int64
+}
+
+// costRuns is how often something runs for one measure.
+const costRuns = 100_000
+
+// measureCost runs f many times.
+func measureCost(f func() error) (cost, error) {
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	cpu := usedCPU()
+	for range costRuns {
+		if err := f(); err != nil {
+			return cost{}, err
+		}
+	}
+	cpu = usedCPU() - cpu
+	runtime.ReadMemStats(&after)
+	return cost{
+		nanos:  float64(cpu.Nanoseconds()) / costRuns,
+		allocs: int64(after.Mallocs-before.Mallocs) / costRuns, bytes: int64(after.TotalAlloc-before.TotalAlloc) / costRuns,
+	}, nil
 }
 
 const (
@@ -63,11 +91,11 @@ func measurePolicy(ctx context.Context, _ config, _ string, r *report) error {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			got := testing.Benchmark(s.run)
-			if got.N == 0 {
-				return fmt.Errorf("%s of %s failed", s.what, s.library)
+			got, err := measureCost(s.run)
+			if err != nil {
+				return fmt.Errorf("%s of %s: %w", s.what, s.library, err)
 			}
-			if s.best.N == 0 || perOp(got) < perOp(s.best) {
+			if s.best.nanos == 0 || got.nanos < s.best.nanos {
 				s.best = got
 			}
 		}
@@ -76,18 +104,16 @@ func measurePolicy(ctx context.Context, _ config, _ string, r *report) error {
 	return nil
 }
 
-func perOp(b testing.BenchmarkResult) float64 { return float64(b.T.Nanoseconds()) / float64(b.N) }
-
 // addPolicies takes the bare transport off the calls and compares ours with the nearest peer.
 func (r *report) addPolicies(subjects []*policySubject) {
 	bare := subjects[0].best
 	nearest := map[string]policy{}
 	for _, s := range subjects {
-		p := policy{What: s.what, Library: s.library, Nanos: perOp(s.best), Allocs: s.best.AllocsPerOp(), Bytes: s.best.AllocedBytesPerOp()}
+		p := policy{What: s.what, Library: s.library, Nanos: s.best.nanos, Allocs: s.best.allocs, Bytes: s.best.bytes}
 		if s.what == whatCall || s.what == whatRetry {
-			p.Nanos -= perOp(bare)
-			p.Allocs -= bare.AllocsPerOp()
-			p.Bytes -= bare.AllocedBytesPerOp()
+			p.Nanos -= bare.nanos
+			p.Allocs -= bare.allocs
+			p.Bytes -= bare.bytes
 		}
 		if near, ok := nearest[s.what]; s.library != ours && s.what != whatBare && (!ok || p.Nanos < near.Nanos) {
 			nearest[s.what] = p
@@ -107,7 +133,7 @@ func (r *report) writePolicy(out io.Writer) {
 	if len(r.Policies) == 0 {
 		return
 	}
-	fmt.Fprintf(out, "| cost | library | ns | allocs | bytes | goal |\n|------|---------|----|--------|-------|------|\n")
+	fmt.Fprintf(out, "| cost | library | ns of processor | allocs | bytes | goal |\n|------|---------|----|--------|-------|------|\n")
 	for _, p := range r.Policies {
 		goal := p.Goal
 		if goal != "" {
@@ -158,25 +184,25 @@ func policySubjects() (_ []*policySubject, stop func(), err error) {
 		{what: whatCall, library: ours, run: calls(client)},
 		{what: whatCall, library: "failsafe-go", run: calls(failsafe)},
 		{what: whatRetry, library: "go-retryablehttp", run: calls(&retryablehttp.RoundTripper{Client: retries})},
-		{what: whatBreaker, library: ours, run: decisions(func() error { return guard.Do(ok) })},
-		{what: whatBreaker, library: "failsafe-go", run: decisions(func() error {
+		{what: whatBreaker, library: ours, run: func() error { return guard.Do(ok) }},
+		{what: whatBreaker, library: "failsafe-go", run: func() error {
 			if !theirs.TryAcquirePermit() {
 				return circuitbreaker.ErrOpen
 			}
 			theirs.RecordSuccess()
 			return nil
-		})},
-		{what: whatBreaker, library: "gobreaker", run: decisions(func() error {
+		}},
+		{what: whatBreaker, library: "gobreaker", run: func() error {
 			_, err := sony.Execute(func() (api.Fault, error) { return api.FaultNone, nil })
 			return err
-		})},
-		{what: whatToken, library: ours, run: decisions(func() error {
+		}},
+		{what: whatToken, library: ours, run: func() error {
 			if _, ok := source.AccessToken(); !ok {
 				return errors.New("no token")
 			}
 			return nil
-		})},
-		{what: whatToken, library: "x/oauth2", run: decisions(func() error { _, err := reuse.Token(); return err })},
+		}},
+		{what: whatToken, library: "x/oauth2", run: func() error { _, err := reuse.Token(); return err }},
 	}
 	return subjects, func() { _ = client.Close(); _ = source.Close() }, nil
 }
@@ -197,32 +223,18 @@ func signedIn() (*token.Source, error) {
 	})
 }
 
-// calls makes happy calls and reads their answers.
-func calls(rt http.RoundTripper) func(*testing.B) {
-	return func(b *testing.B) {
-		req, err := http.NewRequest(http.MethodGet, "http://example.test/api/x", nil)
+// calls makes a happy call and reads its answer.
+func calls(rt http.RoundTripper) func() error {
+	req, err := http.NewRequest(http.MethodGet, "http://example.test/api/x", nil)
+	return func() error {
 		if err != nil {
-			b.Fatal(err)
+			return err
 		}
-		b.ReportAllocs()
-		for b.Loop() {
-			res, err := rt.RoundTrip(req)
-			if err != nil {
-				b.Fatal(err)
-			}
-			_, _ = io.Copy(io.Discard, res.Body)
-			_ = res.Body.Close()
+		res, err := rt.RoundTrip(req)
+		if err != nil {
+			return err
 		}
-	}
-}
-
-func decisions(f func() error) func(*testing.B) {
-	return func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			if err := f(); err != nil {
-				b.Fatal(err)
-			}
-		}
+		_, _ = io.Copy(io.Discard, res.Body)
+		return res.Body.Close()
 	}
 }
