@@ -33,7 +33,7 @@ type ServerError struct {
 
 // refused says of the kind of a call's failure that the server's last answer is what matters.
 func refused(kind error) bool {
-	switch kind {
+	switch kind { //nolint:errorlint // one of api's, never wrapped
 	case api.ErrDeadline, api.ErrCancelled, api.ErrClosed, api.ErrOffline:
 		return false
 	}

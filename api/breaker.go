@@ -136,14 +136,13 @@ func (b *breaker) admit(now time.Time, leaseFor time.Duration) (p permit, ok boo
 		if l.id != 0 && !now.Before(l.end) {
 			*l = lease{} // hangs: it mustn't keep the others out
 		}
-		switch {
-		case l.id == 0:
+		if l.id == 0 {
 			free = i
-		default:
-			busy++
-			if again.IsZero() || l.end.Before(again) {
-				again = l.end
-			}
+			continue
+		}
+		busy++
+		if again.IsZero() || l.end.Before(again) {
+			again = l.end
 		}
 	}
 	if busy >= b.stage {
@@ -187,7 +186,7 @@ func (b *breaker) recordClosed(now time.Time, r result, wait time.Duration) stri
 	case resultSlow:
 		w.bad++
 		b.row = 0
-	default:
+	case resultOK, resultNone:
 		b.row = 0
 		return ""
 	}
