@@ -134,8 +134,8 @@ func (e *Error) Temporary() bool { return e.Retryable() }
 // Retryable says whether the same call may succeed later without anybody changing anything. It doesn't say that trying
 // again is safe: see SafeToRetry.
 func (e *Error) Retryable() bool {
-	switch e.Kind { //nolint:errorlint // one of ours, never wrapped
-	case ErrOffline, ErrCircuitOpen, ErrRateLimited, ErrBudget, ErrAttempts, ErrDeadline, ErrUnsafe, ErrCaptive:
+	switch e.Kind {
+	case ErrOffline, ErrCircuitOpen, ErrRateLimited, ErrBudget, ErrAttempts, ErrDeadline, ErrUnsafe, ErrCaptive: //nolint:errorlint // one of ours, never wrapped
 		return true
 	case ErrStatus, ErrNotReplayable:
 		return e.Fault != FaultCaller && e.Fault != FaultAuth

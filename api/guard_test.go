@@ -75,7 +75,7 @@ func TestErrorTellsTheStory(t *testing.T) {
 		var e *api.Error
 		if !errors.As(err, &e) || !errors.Is(err, api.ErrStatus) || e.Status != 422 || e.Problem == nil ||
 			e.Problem.Code != "bad_text" || len(e.Problem.Raw) == 0 || e.Retryable() || e.SafeToRetry() || e.Count != 3 {
-			return fmt.Errorf("%+v: %w", e, err)
+			return fmt.Errorf("not as it should be: %w", err)
 		}
 		var faults []api.Fault
 		for _, a := range e.Attempts {
