@@ -37,7 +37,7 @@ type ServerError struct {
 // refused says of the kind of a call's failure that the server's last answer is what matters.
 func refused(kind error) bool {
 	switch kind {
-	case api.ErrDeadline, api.ErrCancelled, api.ErrClosed, api.ErrOffline:
+	case api.ErrDeadline, api.ErrCancelled, api.ErrClosed, api.ErrOffline: //nolint:errorlint // one of api's, never wrapped
 		return false
 	}
 	return true

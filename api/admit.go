@@ -23,7 +23,7 @@ func (cl *call) admit() (p permit, waited bool, err error) {
 			before := h.breaker.state
 			var why error
 			var again time.Time
-			p, why, again = h.tryLocked(now, lease)
+			p, again, why = h.tryLocked(now, lease)
 			if before != h.breaker.state {
 				cl.c.tell.add(h.changeLocked(before, "time to look"))
 			}
@@ -86,14 +86,14 @@ func (cl *call) countLocked() {
 func (cl *call) queueLocked(w *waiter, why error, again, now time.Time) (*waiter, error) {
 	long := again.Sub(now)
 	switch {
-	case cl.set.FailFast && (why == ErrCircuitOpen || now.Before(cl.h.gate.until)), // pacing alone is no reason to fail
-		why == ErrRateLimited && long > cl.c.opts.MaxRetryAfter,
+	case cl.set.FailFast && (errors.Is(why, ErrCircuitOpen) || now.Before(cl.h.gate.until)), // pacing alone is no reason to fail
+		errors.Is(why, ErrRateLimited) && long > cl.c.opts.MaxRetryAfter,
 		!cl.deadline.IsZero() && again.After(cl.deadline):
 		if long > 0 {
 			cl.retryAt = again
 		}
 		fault := FaultServer
-		if why == ErrRateLimited {
+		if errors.Is(why, ErrRateLimited) {
 			fault = FaultOverload
 		}
 		return w, cl.fail(why, fault, nil)

@@ -161,7 +161,7 @@ func (a *attempt) Read(p []byte) (int, error) {
 		a.enter(phaseRead)
 		return n, nil
 	}
-	if cause := context.Cause(a.ctx); err != io.EOF && cause != nil && a.ctx.Err() != nil && !errors.Is(cause, context.Canceled) {
+	if cause := context.Cause(a.ctx); !errors.Is(err, io.EOF) && cause != nil && a.ctx.Err() != nil && !errors.Is(cause, context.Canceled) {
 		err = cause
 	}
 	a.finish()

@@ -189,7 +189,7 @@ func TestOwnAuthorizationIsKept(t *testing.T) {
 		_, err = api.Do[struct{}](context.Background(), c, api.Request{Path: "/x", Header: http.Header{"Authorization": {"Basic x"}}})
 		var e *api.Error
 		if !errors.As(err, &e) || string(e.Body) != "Basic x" || src.asked+src.renewed > 0 {
-			return fmt.Errorf("%v; asked %d, renewed %d", err, src.asked, src.renewed)
+			return fmt.Errorf("%w; asked %d, renewed %d", err, src.asked, src.renewed)
 		}
 		return c.Close()
 	}).run(t)

@@ -136,14 +136,13 @@ func (b *breaker) admit(now time.Time, leaseFor time.Duration) (p permit, ok boo
 		if l.id != 0 && !now.Before(l.end) {
 			*l = lease{} // hangs: it mustn't keep the others out
 		}
-		switch {
-		case l.id == 0:
+		if l.id == 0 {
 			free = i
-		default:
-			busy++
-			if again.IsZero() || l.end.Before(again) {
-				again = l.end
-			}
+			continue
+		}
+		busy++
+		if again.IsZero() || l.end.Before(again) {
+			again = l.end
 		}
 	}
 	if busy >= b.stage {
@@ -187,7 +186,7 @@ func (b *breaker) recordClosed(now time.Time, r result, wait time.Duration) stri
 	case resultSlow:
 		w.bad++
 		b.row = 0
-	default:
+	case resultOK, resultNone:
 		b.row = 0
 		return ""
 	}
@@ -210,6 +209,9 @@ func (b *breaker) recordClosed(now time.Time, r result, wait time.Duration) stri
 // turn empties the slots whose time is over.
 func (b *breaker) turn(now time.Time) {
 	width := b.o.Window / slots
+	if !b.slot.IsZero() && now.Sub(b.slot) < width {
+		return // as nearly always: without a division
+	}
 	steps := 0
 	if !b.slot.IsZero() {
 		steps = int(min(now.Sub(b.slot)/width, slots))

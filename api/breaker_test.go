@@ -25,7 +25,6 @@ func TestBreakerModel(t *testing.T) {
 type permitted struct {
 	permit api.Permit
 	epoch  int // of the model when it was given
-	end    time.Time
 }
 
 // model is what the breaker's state has to be, kept in the plainest way: every sample of the window, every lease.

@@ -55,7 +55,7 @@ func (cl *call) decide(v verdict, res *http.Response, err error) (wait time.Dura
 
 // orKind keeps a captive portal from being told as something less exact.
 func orKind(kind, other error) error {
-	if kind == ErrCaptive {
+	if errors.Is(kind, ErrCaptive) {
 		return kind
 	}
 	return other

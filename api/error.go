@@ -126,7 +126,7 @@ func (e *Error) Unwrap() []error {
 func (e *Error) Is(target error) bool { return target == context.DeadlineExceeded && e.Timeout() }
 
 // Timeout serves net.Error.
-func (e *Error) Timeout() bool { return e.Kind == ErrDeadline || errors.Is(e.Err, ErrTimeout) }
+func (e *Error) Timeout() bool { return errors.Is(e.Kind, ErrDeadline) || errors.Is(e.Err, ErrTimeout) }
 
 // Temporary serves net.Error; see Retryable.
 func (e *Error) Temporary() bool { return e.Retryable() }
@@ -135,7 +135,7 @@ func (e *Error) Temporary() bool { return e.Retryable() }
 // again is safe: see SafeToRetry.
 func (e *Error) Retryable() bool {
 	switch e.Kind {
-	case ErrOffline, ErrCircuitOpen, ErrRateLimited, ErrBudget, ErrAttempts, ErrDeadline, ErrUnsafe, ErrCaptive:
+	case ErrOffline, ErrCircuitOpen, ErrRateLimited, ErrBudget, ErrAttempts, ErrDeadline, ErrUnsafe, ErrCaptive: //nolint:errorlint // one of ours, never wrapped
 		return true
 	case ErrStatus, ErrNotReplayable:
 		return e.Fault != FaultCaller && e.Fault != FaultAuth

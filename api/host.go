@@ -13,8 +13,12 @@ type hostKey struct{ scheme, name, port string }
 
 func keyOf(u *url.URL) hostKey {
 	k := hostKey{u.Scheme, strings.ToLower(u.Hostname()), u.Port()}
-	if k.port == "" {
-		k.port = map[string]string{"http": "80", "https": "443"}[k.scheme]
+	switch {
+	case k.port != "":
+	case k.scheme == "https":
+		k.port = "443"
+	default:
+		k.port = "80"
 	}
 	return k
 }
@@ -121,16 +125,16 @@ func (h *host) wakeLocked() {
 
 // tryLocked lets an attempt through if gate and circuit do. If not, why says which of them, and again when to ask again
 // at the latest; zero is when somebody else is done.
-func (h *host) tryLocked(now time.Time, leaseFor time.Duration) (p permit, why error, again time.Time) {
+func (h *host) tryLocked(now time.Time, leaseFor time.Duration) (p permit, again time.Time, why error) {
 	if again, ok := h.gate.ready(now); !ok {
-		return permit{}, ErrRateLimited, again
+		return permit{}, again, ErrRateLimited
 	}
 	p, ok, again := h.breaker.admit(now, leaseFor)
 	if !ok {
-		return permit{}, ErrCircuitOpen, again
+		return permit{}, again, ErrCircuitOpen
 	}
 	h.gate.enter(now)
-	return p, nil, time.Time{}
+	return p, time.Time{}, nil
 }
 
 // idleLocked says that nothing would be lost by forgetting the host.

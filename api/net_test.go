@@ -231,7 +231,7 @@ func TestCertificateIsNotTriedAgain(t *testing.T) {
 	c := realClient(t, api.Options{TLSConfig: &tls.Config{}})
 	_, err := c.HTTP().Get(srv.URL)
 	var e *api.Error
-	if !errors.As(err, &e) || e.Kind != api.ErrFailed || e.Count != 1 || e.Retryable() || !e.SafeToRetry() {
+	if !errors.As(err, &e) || !errors.Is(err, api.ErrFailed) || e.Count != 1 || e.Retryable() || !e.SafeToRetry() {
 		t.Errorf("%v", err)
 	}
 }

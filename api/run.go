@@ -198,7 +198,7 @@ func (cl *call) run() (*http.Response, error) {
 }
 
 // replaces says that a call fails with the error although there is an answer: it isn't the server's, or would do harm.
-func replaces(kind error) bool { return kind == ErrCaptive || kind == ErrRedirect }
+func replaces(kind error) bool { return errors.Is(kind, ErrCaptive) || errors.Is(kind, ErrRedirect) }
 
 // note keeps why the call ended with a refusing answer, for Do.
 func (cl *call) note(kind error, v verdict, res *http.Response) {
