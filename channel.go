@@ -167,30 +167,64 @@ func (c *Client) Messages(ctx context.Context, name string) iter.Seq2[Message, e
 // MessagesFrom is Messages with a start of its own.
 func (c *Client) MessagesFrom(ctx context.Context, name string, from inbox.From) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
-		ch, err := c.join(name)
-		if err != nil {
+		broken := false
+		err := c.reading(ctx, name, func(ctx context.Context) error {
+			for m, err := range c.inbox.Read(ctx, name, from) {
+				if err != nil {
+					return err
+				}
+				if broken = !yield(m, nil); broken {
+					return nil
+				}
+			}
+			return nil
+		})
+		if !broken {
 			yield(Message{}, err)
-			return
-		}
-		inner, cancel := context.WithCancelCause(ctx)
-		defer cancel(nil)
-		stop := context.AfterFunc(ch.ctx, func() { cancel(context.Cause(ch.ctx)) })
-		defer stop()
-		for m, err := range c.inbox.Read(inner, name, from) {
-			if err != nil {
-				yield(Message{}, c.readError(ctx, ch, err))
-				return
-			}
-			if !yield(m, nil) {
-				return
-			}
 		}
 	}
+}
+
+// Process is Messages for an application that may have to say no: f is called for each message, which counts as
+// processed when f returns nil. An error of f ends it and is returned; the message comes again in the next run, marked
+// Replay unless the error matches inbox.ErrNotShown. Other errors are those of Messages.
+func (c *Client) Process(ctx context.Context, name string, f func(Message) error) error {
+	return c.reading(ctx, name, func(ctx context.Context) error { return c.inbox.Process(ctx, name, c.opts.From, f) })
+}
+
+// History returns older messages of a channel, for paging backwards: at most limit (and at most 1,000) of those before
+// a seq, in order; a before of 0 stands for the newest. None means that the channel begins there. What this store keeps
+// needs no connection; else, without one, it is inbox.ErrOffline. Nothing counts as processed by it.
+func (c *Client) History(ctx context.Context, name string, before uint64, limit int) ([]Message, error) {
+	if c.ctx.Err() != nil {
+		return nil, ErrClosed
+	}
+	ctx, stop := c.bound(ctx)
+	defer stop()
+	return c.inbox.History(ctx, name, before, limit)
+}
+
+// reading joins a channel and runs read, with a context that also ends when the server refuses the channel.
+func (c *Client) reading(ctx context.Context, name string, read func(context.Context) error) error {
+	ch, err := c.join(name)
+	if err != nil {
+		return err
+	}
+	inner, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stop := context.AfterFunc(ch.ctx, func() { cancel(context.Cause(ch.ctx)) })
+	defer stop()
+	if err := read(inner); err != nil {
+		return c.readError(ctx, ch, err)
+	}
+	return nil
 }
 
 // readError says why a read ended in the caller's terms.
 func (c *Client) readError(ctx context.Context, ch *channel, err error) error {
 	switch {
+	case !errors.Is(err, inbox.ErrClosed) && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded):
+		return err // the application's
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case c.ctx.Err() != nil:

@@ -22,6 +22,7 @@ type Update struct {
 
 // Status is the client's state at one moment.
 type Status struct {
+	Server     string // its address, as Open understood it
 	User       string // "" if nobody is signed in
 	Device     string
 	Session    token.Change
@@ -35,7 +36,7 @@ type Status struct {
 func (c *Client) State() Status {
 	user, _, _ := c.Session()
 	st := Status{
-		User: user, Device: c.device, Session: c.tokens.State(),
+		Server: c.ep.base.String(), User: user, Device: c.device, Session: c.tokens.State(),
 		Connection: c.rt.State(), Queue: c.queue.State(), Durable: c.queue.Durable(),
 		Channels: map[string]inbox.Snapshot{},
 	}

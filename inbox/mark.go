@@ -70,15 +70,26 @@ func (i *Inbox) commitMark(ctx context.Context, ch *channel, mark Mark, gen int)
 	return nil
 }
 
-// begins notes that a loop body gets the message, and says whether it may have had it before.
-func (i *Inbox) begins(ch *channel, r *reader, seq uint64) (again bool) {
+// begins notes that the application gets the message, and says whether it may have had it before. before is for
+// takeBack.
+func (i *Inbox) begins(ch *channel, r *reader, seq uint64) (again bool, before uint64) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	before = ch.shown
 	ch.shown = max(ch.shown, seq)
 	if planted == bugProcessedWhenShown {
 		ch.processed = max(ch.processed, seq)
 	}
-	return r.from == Processed && ch.again.has(seq) && planted != bugReplayUnmarked
+	return r.from == Processed && ch.again.has(seq) && planted != bugReplayUnmarked, before
+}
+
+// takeBack undoes begins, unless somebody got another message meanwhile.
+func (i *Inbox) takeBack(ch *channel, seq, before uint64) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if ch.shown == seq {
+		ch.shown = before
+	}
 }
 
 // ends moves the cursor and raises the processed mark, which is kept soon. After a rewind the number is another

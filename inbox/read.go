@@ -2,6 +2,7 @@ package inbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"time"
@@ -33,44 +34,82 @@ func (r *reader) wants(processed, last uint64) uint64 {
 // the last thing yielded: ctx's or ErrClosed. Fetch errors are retried.
 func (i *Inbox) Read(ctx context.Context, name string, from From) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
-		r := &reader{from: from, pages: newPages(i.opts)}
+		err := i.read(ctx, name, from, func(m Message) (verdict, error) {
+			if !yield(m, nil) {
+				return processed, errBreak
+			}
+			return processed, nil
+		})
+		if !errors.Is(err, errBreak) {
+			yield(Message{}, err)
+		}
+	}
+}
+
+// errBreak ends a read whose loop was left.
+var errBreak = errors.New("inbox: loop left")
+
+// ErrNotShown is returned by a function of Process that didn't even begin with a message.
+var ErrNotShown = errors.New("inbox: not shown")
+
+// Process is Read for whoever may have to say no: f is called for each message, which counts as processed when f
+// returns nil. An error of f ends it and is returned; the message comes again in the next run, marked Replay unless the
+// error matches ErrNotShown. Other errors are those of Read.
+func (i *Inbox) Process(ctx context.Context, name string, from From, f func(Message) error) error {
+	return i.read(ctx, name, from, func(m Message) (verdict, error) {
+		err := f(m)
+		switch {
+		case err == nil:
+			return processed, nil
+		case errors.Is(err, ErrNotShown):
+			return notShown, err
+		}
+		return shown, err
+	})
+}
+
+// verdict is what became of a message that a function got.
+type verdict int
+
+const (
+	processed verdict = iota
+	shown             // but not processed
+	notShown
+)
+
+// read calls f for each message until it returns an error, ctx ends or the inbox is closed, and returns why.
+func (i *Inbox) read(ctx context.Context, name string, from From, f func(Message) (verdict, error)) error {
+	r := &reader{from: from, pages: newPages(i.opts)}
+	i.mu.Lock()
+	ch := i.channelLocked(name)
+	ch.readers[r] = struct{}{}
+	i.placeLocked(ch, r)
+	i.mu.Unlock()
+	defer func() {
 		i.mu.Lock()
-		ch := i.channelLocked(name)
-		ch.readers[r] = struct{}{}
-		i.placeLocked(ch, r)
+		delete(ch.readers, r)
+		ch.signal() // the filler may have waited for this reader
 		i.mu.Unlock()
-		defer func() {
-			i.mu.Lock()
-			delete(ch.readers, r)
-			ch.signal() // the filler may have waited for this reader
-			i.mu.Unlock()
-		}()
-		for failed := 0; ; {
-			msgs, gen, err := i.next(ctx, ch, r)
-			switch {
-			case ctx.Err() != nil:
-				yield(Message{}, ctx.Err())
-				return
-			case i.ctx.Err() != nil:
-				yield(Message{}, ErrClosed)
-				return
-			case err != nil:
-				failed++
-				i.opts.Logger.Debug("read messages", "channel", name, "err", err)
-				i.waitFor(ctx, i.backoff(failed))
-				continue
-			}
-			more, err := i.show(ctx, ch, r, msgs, gen, yield)
-			switch {
-			case !more:
-				return
-			case err != nil:
-				failed++
-				i.opts.Logger.Error("show messages", "channel", name, "err", err)
-				i.waitFor(ctx, i.backoff(failed))
-			default:
-				failed = 0
-			}
+	}()
+	for failed := 0; ; {
+		msgs, gen, err := i.next(ctx, ch, r)
+		var ended error
+		if err == nil {
+			ended, err = i.show(ctx, ch, r, msgs, gen, f)
+		}
+		switch {
+		case ended != nil:
+			return ended
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case i.ctx.Err() != nil:
+			return ErrClosed
+		case err != nil:
+			failed++
+			i.opts.Logger.Debug("read messages", "channel", name, "err", err)
+			i.waitFor(ctx, i.backoff(failed))
+		default:
+			failed = 0
 		}
 	}
 }
@@ -142,23 +181,30 @@ func contiguous(msgs []Message, cursor, top uint64) []Message {
 	return msgs
 }
 
-// show yields messages and marks each as processed when the body is done with it. more is false when the loop is over.
-func (i *Inbox) show(ctx context.Context, ch *channel, r *reader, msgs []Message, gen int, yield func(Message, error) bool) (more bool, err error) {
+// show calls f for messages and marks each as f says. ended is f's error; err is why the store can't go on.
+func (i *Inbox) show(ctx context.Context, ch *channel, r *reader, msgs []Message, gen int, f func(Message) (verdict, error)) (ended, err error) {
 	for _, m := range msgs {
 		if ctx.Err() != nil || i.ctx.Err() != nil {
-			return true, nil // the caller sees why
+			return nil, nil // the caller sees why
 		}
 		if ok, err := i.reserve(ch, m.Seq, gen); !ok || err != nil {
-			return true, err
+			return nil, err
 		}
-		m.Replay = i.begins(ch, r, m.Seq)
-		more := yield(m, nil)
-		i.ends(ch, r, m.Seq, gen)
-		if !more {
-			return false, nil
+		var before uint64
+		m.Replay, before = i.begins(ch, r, m.Seq)
+		v, err := f(m)
+		switch v {
+		case processed:
+			i.ends(ch, r, m.Seq, gen)
+		case notShown:
+			i.takeBack(ch, m.Seq, before)
+		case shown:
+		}
+		if err != nil {
+			return err, nil
 		}
 	}
-	return true, nil
+	return nil, nil
 }
 
 // waitFor waits for d, ctx or Close.

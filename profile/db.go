@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"path/filepath"
+	"slices"
 
 	"github.com/ncruces/go-sqlite3/driver"
 
@@ -19,12 +20,17 @@ var pragmas = []string{
 
 // open opens the database, brings it forward and makes the stores.
 func (p *Profile) open(ctx context.Context) (err error) {
-	if p.db, err = driver.Open(sqlitefile.DSN(filepath.Join(p.dir, fileName), p.opts.VFS, pragmas...)); err != nil {
+	with := pragmas
+	if planted == bugNoSync {
+		with = append(slices.Clone(pragmas), "synchronous(off)")
+	}
+	if p.db, err = driver.Open(sqlitefile.DSN(filepath.Join(p.dir, fileName), p.opts.VFS, with...)); err != nil {
 		return p.fail(err)
 	}
 	sqlitefile.Limit(p.db, 1)
 	err = p.write(ctx, func(tx *sql.Tx) error {
-		if err := sqlitefile.Migrate(ctx, tx, migrations); err != nil {
+		err := sqlitefile.Migrate(ctx, tx, migrations)
+		if err != nil && planted != bugNewerIgnored {
 			return err
 		}
 		p.device, err = readDevice(ctx, tx)

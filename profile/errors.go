@@ -25,6 +25,8 @@ var (
 	ErrDiskFull = errors.New("profile: disk full")
 	// ErrDisk says that reading or writing failed below the database. The write may or may not have been kept.
 	ErrDisk = errors.New("profile: disk error")
+	// ErrOwned says that the profile is another user's, or for another server. It is an *OwnerError.
+	ErrOwned = errors.New("profile: somebody else's")
 	// ErrClosed is returned by calls on a closed profile. It matches net.ErrClosed too.
 	ErrClosed = fmt.Errorf("profile: closed: %w", net.ErrClosed)
 )
@@ -33,7 +35,7 @@ var (
 var hints = map[error]string{
 	ErrNewer:    "use the newer program, or another profile",
 	ErrCorrupt:  "the file was left as it is; rescue its queued messages, then start with a new profile",
-	ErrReadOnly: "give this user the right to write the folder and what is in it",
+	ErrReadOnly: "it has to be a folder that this user may write, with all that is in it",
 	ErrDiskFull: "free some space; nothing that was kept is lost",
 	ErrDisk:     "look at the disk's health and the system's log",
 }
@@ -69,7 +71,7 @@ func (p *Profile) fail(err error) error {
 		return nil
 	}
 	var known *Error
-	if errors.As(err, &known) {
+	if errors.As(err, &known) || errors.Is(err, ErrOwned) {
 		return err
 	}
 	var newer *sqlitefile.NewerError
@@ -97,7 +99,7 @@ func (p *Profile) fail(err error) error {
 // folderError is fail for what the operating system said of the folder.
 func folderError(dir string, err error) error {
 	switch {
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS), errors.Is(err, syscall.ENOTDIR), errors.Is(err, fs.ErrExist):
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS), errors.Is(err, syscall.ENOTDIR):
 		return &Error{dir, ErrReadOnly, err}
 	case errors.Is(err, syscall.ENOSPC):
 		return &Error{dir, ErrDiskFull, err}

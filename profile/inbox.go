@@ -42,21 +42,31 @@ func (s *inboxStore) Load(ctx context.Context) (map[string]inbox.Saved, error) {
 
 // Commit writes in.
 func (s *inboxStore) Commit(ctx context.Context, in inbox.Tx) error {
+	if planted == bugSplitCommit {
+		if err := s.p.write(ctx, func(tx *sql.Tx) error { return setMarks(tx, in.Marks) }); err != nil {
+			return err
+		}
+		in.Marks = nil
+	}
 	return s.p.write(ctx, func(tx *sql.Tx) error {
 		if len(in.Messages) > 0 {
 			if err := s.add(tx, in.Messages); err != nil {
 				return err
 			}
 		}
-		for channel, m := range in.Marks {
-			_, err := tx.Exec(`INSERT INTO inbox_channels (channel, processed, shown) VALUES (?1, ?2, ?3)
-				ON CONFLICT DO UPDATE SET processed = ?2, shown = ?3`, channel, m.Processed, m.Shown)
-			if err != nil {
-				return err
-			}
-		}
-		return nil
+		return setMarks(tx, in.Marks)
 	})
+}
+
+func setMarks(tx *sql.Tx, marks map[string]inbox.Mark) error {
+	for channel, m := range marks {
+		_, err := tx.Exec(`INSERT INTO inbox_channels (channel, processed, shown) VALUES (?1, ?2, ?3)
+			ON CONFLICT DO UPDATE SET processed = ?2, shown = ?3`, channel, m.Processed, m.Shown)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // add keeps messages of one channel and drops what makes room.
@@ -81,7 +91,11 @@ func (s *inboxStore) add(tx *sql.Tx, msgs []inbox.Message) error {
 	}
 	if keep := uint64(s.p.opts.KeepMessages); end-first >= keep+keep/evictShare {
 		first = end + 1 - keep
-		if _, err := tx.Exec(`DELETE FROM inbox_messages WHERE channel = ? AND seq < ?`, channel, first); err != nil {
+		below := first
+		if planted == bugEvictOff {
+			below++
+		}
+		if _, err := tx.Exec(`DELETE FROM inbox_messages WHERE channel = ? AND seq < ?`, channel, below); err != nil {
 			return err
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 
 	"github.com/google/uuid"
 
@@ -85,7 +86,10 @@ func OpenWith(dir string, o Options) (*Profile, error) {
 
 // makeFolder makes dir, and the entries that lead to it survive power loss.
 func makeFolder(dir string) error {
-	if _, err := os.Stat(dir); err == nil {
+	if info, err := os.Stat(dir); err == nil {
+		if !info.IsDir() {
+			return syscall.ENOTDIR
+		}
 		return nil
 	}
 	parent := filepath.Dir(dir)
@@ -131,6 +135,9 @@ func (p *Profile) Inbox() inbox.Store { return p.inbox }
 
 // readDevice reads the device's name, and makes it the first time.
 func readDevice(ctx context.Context, tx *sql.Tx) (device string, err error) {
+	if planted == bugDeviceAnew {
+		return uuid.NewString(), nil
+	}
 	fresh, err := uuid.NewV7()
 	if err != nil {
 		return "", fmt.Errorf("make device id: %w", err)

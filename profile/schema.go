@@ -10,4 +10,10 @@ var migrations = []string{
 	outboxTables,
 }
 
-const metaTables = `CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID`
+// metaTables hold the device's name, and whose profile it is: one row once it was claimed.
+const metaTables = `CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
+CREATE TABLE owner (
+	id     INTEGER PRIMARY KEY CHECK (id = 1),
+	server TEXT NOT NULL,
+	user   TEXT NOT NULL
+) STRICT`

@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -18,8 +19,8 @@ import (
 
 // chatOptions are the flags of chat.
 type chatOptions struct {
-	server, user, passwordFile, from string
-	json                             bool
+	server, profile, user, passwordFile, from string
+	json                                      bool
 }
 
 func newChat() *cobra.Command {
@@ -30,13 +31,19 @@ func newChat() *cobra.Command {
 waits up to 10 s for what is still to be sent.
 
 With --json this is the machine interface: one JSON object a line each way. Ops are send, cancel, status and quit; the
-end of input is quit, which stops at once. What is queued is in memory only: "queued" says "durable":false.
+end of input is quit, which stops at once.
+
+With --profile the session, what is queued and what was received are kept in a folder: a message is "queued" with
+"durable":true when it is on disk, the next run sends what is still queued and goes on after the last message that was
+taken, and a password is needed only while nobody is signed in. A profile is for one user of one server. Without
+--profile all is in memory and ends with the run.
 
 Started without a network it takes messages all the same and keeps trying.`,
 	}
 	f := c.Flags()
 	f.StringVar(&o.server, "server", "", "the server's address, such as http://127.0.0.1:8080 (needed)")
-	f.StringVar(&o.user, "user", "", "who to sign in as")
+	f.StringVar(&o.profile, profileFlag, "", profileUsage)
+	f.StringVar(&o.user, "user", "", "who to sign in as; a profile knows who it is for")
 	f.StringVar(&o.passwordFile, "password-file", "", "file with the password; a trailing newline doesn't count")
 	f.StringVar(&o.from, "from", "processed", "where to begin: processed, start or now")
 	f.BoolVar(&o.json, "json", false, "machine interface: one JSON object a line")
@@ -50,9 +57,9 @@ func (o chatOptions) check(channels []string) (inbox.From, error) {
 	switch {
 	case o.server == "":
 		return 0, usage(errors.New("--server is needed"), "give the server's address, such as --server http://127.0.0.1:8080")
-	case o.user == "" && o.passwordFile == "":
+	case o.user == "" && o.passwordFile == "" && o.profile == "":
 		return 0, &codedError{exitSignedOut, errors.New("not signed in"), "give --user and --password-file"}
-	case o.user == "" || o.passwordFile == "":
+	case o.user == "" && o.passwordFile != "", o.passwordFile == "" && o.profile == "":
 		return 0, usage(errors.New("--user and --password-file go together"), "give both")
 	}
 	for i, name := range channels {
@@ -75,7 +82,11 @@ func (o chatOptions) check(channels []string) (inbox.From, error) {
 type chat struct {
 	opts     chatOptions
 	channels []string
+	home     *home
 	client   *chatsdk.Client
+	server   string // as the client understood it
+	user     string
+	kept     atomic.Bool // the session is of an earlier run, and nothing has shown yet that it still lives
 	out      *output
 	ctx      context.Context // ends with the run; its cause says why
 	end      context.CancelCauseFunc
@@ -91,37 +102,41 @@ func runChat(cmd *cobra.Command, o chatOptions, channels []string) error {
 	if err != nil {
 		return err
 	}
-	password, err := readPassword(o.passwordFile)
-	if err != nil {
-		return err
-	}
 	log, err := logger(cmd)
 	if err != nil {
 		return err
 	}
 	// A closed stdout then is an error of the write, after which the program ends in order.
 	signal.Ignore(syscall.SIGPIPE)
-	client, err := chatsdk.Open(cmd.Context(), chatsdk.Options{Server: o.server, Store: chatsdk.InMemory(), From: from, Logger: log})
+	h, err := openHome(o.profile)
 	if err != nil {
-		return config(err, "see --server")
+		return err
+	}
+	client, err := chatsdk.Open(cmd.Context(), chatsdk.Options{Server: o.server, Store: h, From: from, Logger: log})
+	if err != nil {
+		return errors.Join(config(err, "see --server"), h.close())
 	}
 	ctx, end := context.WithCancelCause(cmd.Context())
 	c := &chat{
-		opts: o, channels: channels, client: client, ctx: ctx, end: end, order: newOrder(from),
-		out: newOutput(cmd.OutOrStdout(), cmd.ErrOrStderr(), o.json, end),
+		opts: o, channels: channels, home: h, client: client, server: client.State().Server, ctx: ctx, end: end,
+		order: newOrder(from), out: newOutput(cmd.OutOrStdout(), cmd.ErrOrStderr(), o.json, end),
 	}
-	c.run(cmd.InOrStdin(), password)
+	if err = c.identify(); err == nil {
+		c.run(cmd.InOrStdin())
+		end(nil)
+		c.wg.Wait()
+		err = c.result()
+	}
 	end(nil)
-	c.wg.Wait()
-	err = client.Close()
+	err = errors.Join(err, client.Close(), h.close())
 	c.out.finish()
-	return errors.Join(c.result(), err)
+	return err
 }
 
 // run starts everything and returns when the run is to end.
-func (c *chat) run(stdin io.Reader, password string) {
+func (c *chat) run(stdin io.Reader) {
 	hello := helloEvent{
-		head: now("hello"), Schema: schema, Version: version(), Server: c.opts.server, User: c.opts.user,
+		head: now("hello"), Schema: schema, Version: version(), Server: c.server, User: c.user,
 		Device: c.client.State().Device, Channels: c.channels, From: c.opts.from, Durable: c.client.Durable(),
 	}
 	c.put(hello)
@@ -130,7 +145,7 @@ func (c *chat) run(stdin io.Reader, password string) {
 	for _, name := range c.channels {
 		c.wg.Go(func() { c.read(name) })
 	}
-	c.wg.Go(func() { c.signIn(password) })
+	c.wg.Go(c.begin)
 	c.input(stdin)
 }
 

@@ -127,6 +127,10 @@ func (c *chat) send(o op) {
 			return
 		}
 	}
+	if err := c.home.claim(c.ctx, c.server, c.user); err != nil {
+		c.sendFailed(o, err)
+		return
+	}
 	e, err := c.client.SendEntry(c.ctx, outbox.Entry{ID: o.ID, Channel: o.Channel, Text: o.Text})
 	if err != nil {
 		c.sendFailed(o, err)

@@ -61,10 +61,12 @@ func (o *order) moved(c outbox.Change) (outbox.Change, bool) {
 	return c, true
 }
 
-// caughtUp takes a change of a channel and says whether "synced" is due now.
-func (o *order) caughtUp(c inbox.Change) bool {
+// caughtUp takes a change of a channel and says whether "synced" is due now. What is done with up to done, in this run or
+// an earlier one, isn't shown any more.
+func (o *order) caughtUp(c inbox.Change, done uint64) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.newest[c.Channel] = max(o.newest[c.Channel], done)
 	return o.caughtUpLocked(c)
 }
 

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/chatsdk/chatsdk/inbox"
 )
 
 const (
@@ -23,24 +25,32 @@ var errOutputClosed = errors.New("the output can't be written")
 type output struct {
 	out, err io.Writer
 	json     bool
-	events   chan event
+	events   chan written
 	done     chan struct{}
+}
+
+// written is an event and who waits until it is out, or nil.
+type written struct {
+	event
+	ok chan<- bool // 1-buffered
 }
 
 // newOutput starts the writer. It calls fail at most once, when a result can't be written; later events are dropped.
 // End it with finish.
 func newOutput(out, stderr io.Writer, asJSON bool, fail func(error)) *output {
-	o := &output{out: out, err: stderr, json: asJSON, events: make(chan event, outputQueue), done: make(chan struct{})}
+	o := &output{out: out, err: stderr, json: asJSON, events: make(chan written, outputQueue), done: make(chan struct{})}
 	go func() {
 		defer close(o.done)
 		broken := false
 		for e := range o.events {
-			if broken {
-				continue
+			if !broken {
+				if err := o.write(e.event); err != nil {
+					broken = true
+					fail(fmt.Errorf("%w: %w", errOutputClosed, err))
+				}
 			}
-			if err := o.write(e); err != nil {
-				broken = true
-				fail(fmt.Errorf("%w: %w", errOutputClosed, err))
+			if e.ok != nil {
+				e.ok <- !broken
 			}
 		}
 	}()
@@ -48,15 +58,42 @@ func newOutput(out, stderr io.Writer, asJSON bool, fail func(error)) *output {
 }
 
 // put hands an event to the writer. It waits while the queue is full, until ctx ends.
-func (o *output) put(ctx context.Context, e event) {
+func (o *output) put(ctx context.Context, e event) { o.queue(ctx, written{event: e}) }
+
+func (o *output) queue(ctx context.Context, e written) bool {
 	select {
 	case o.events <- e:
-		return
+		return true
 	default:
 	}
 	select {
 	case o.events <- e:
+		return true
 	case <-ctx.Done():
+		return false
+	}
+}
+
+// show is put for an event that must not be lost: it returns when the event is written. Where ctx ended before its
+// turn came the error is inbox.ErrNotShown; any other says that nobody knows whether it was read.
+func (o *output) show(ctx context.Context, e event) error {
+	ok := make(chan bool, 1)
+	if ctx.Err() != nil || !o.queue(ctx, written{e, ok}) {
+		return inbox.ErrNotShown
+	}
+	var late <-chan time.Time
+	for {
+		select {
+		case out := <-ok:
+			if !out {
+				return errOutputClosed
+			}
+			return nil
+		case <-late:
+			return errOutputClosed
+		case <-ctx.Done():
+			ctx, late = context.WithoutCancel(ctx), time.After(flushTimeout)
+		}
 	}
 }
 

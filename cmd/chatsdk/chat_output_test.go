@@ -139,7 +139,7 @@ func TestOutcomeFollowsQueued(t *testing.T) {
 func TestSyncedFollowsItsMessagesAndState(t *testing.T) {
 	synced := inbox.Change{Channel: "a", Synced: true, Top: 2}
 	o := newOrder(inbox.Processed)
-	if o.caughtUp(synced) {
+	if o.caughtUp(synced, 0) {
 		t.Error("synced before the connection was told")
 	}
 	if due := o.state(true); len(due) != 0 {
@@ -148,17 +148,20 @@ func TestSyncedFollowsItsMessagesAndState(t *testing.T) {
 	if o.shown("a", 1) || !o.shown("a", 2) || o.shown("a", 3) {
 		t.Error("synced isn't due exactly after message 2")
 	}
-	if !o.caughtUp(synced) {
+	if !o.caughtUp(synced, 0) {
 		t.Error("synced isn't due though all is shown")
 	}
 	o.state(false)
-	if o.caughtUp(synced) {
+	if o.caughtUp(synced, 0) {
 		t.Error("synced while the last state is another")
 	}
 	if due := o.state(true); len(due) != 1 || due[0] != "a" {
 		t.Errorf("due with the connection: %v", due)
 	}
-	if o = newOrder(inbox.Now); o.state(true) != nil || !o.caughtUp(synced) {
+	if o = newOrder(inbox.Now); o.state(true) != nil || !o.caughtUp(synced, 0) {
 		t.Error("from now on, what was there before is never shown, so synced is due at once")
+	}
+	if o = newOrder(inbox.Processed); o.state(true) != nil || o.caughtUp(synced, 1) || !o.caughtUp(synced, 2) {
+		t.Error("what an earlier run is done with isn't waited for")
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/chatsdk/chatsdk"
+	"github.com/chatsdk/chatsdk/inbox"
 	"github.com/chatsdk/chatsdk/realtime"
 	"github.com/chatsdk/chatsdk/token"
 )
@@ -17,13 +18,47 @@ const (
 	lastNotice  = time.Minute
 )
 
-// signIn signs in and connects. It tries for as long as the run lasts, unless the server says no.
-func (c *chat) signIn(password string) {
+// identify finds out who the run is for, and whether there is a way in.
+func (c *chat) identify() (err error) {
+	if c.user, err = c.home.userFor(c.ctx, c.server, c.opts.user); err != nil {
+		return err
+	}
+	_, _, in := c.client.Session()
+	c.kept.Store(in)
+	switch {
+	case in:
+	case c.opts.passwordFile == "":
+		return &codedError{exitSignedOut, errors.New("not signed in"), "give --user and --password-file"}
+	default:
+		_, err = readPassword(c.opts.passwordFile) // now, while a person looks
+	}
+	return err
+}
+
+// begin connects with the session that is kept, or signs in.
+func (c *chat) begin() {
+	if !c.kept.Load() {
+		c.signIn()
+		return
+	}
+	c.client.Connect()
+}
+
+// signIn signs in with the password and connects. It tries for as long as the run lasts, unless the server says no.
+func (c *chat) signIn() {
+	password, err := readPassword(c.opts.passwordFile)
+	if err != nil {
+		c.end(err)
+		return
+	}
 	for patience := firstNotice; ; patience = min(2*patience, lastNotice) {
 		ctx, cancel := context.WithTimeout(c.ctx, patience)
-		err := c.client.SignIn(ctx, c.opts.user, password)
+		err := c.client.SignIn(ctx, c.user, password)
 		late := ctx.Err() != nil
 		cancel()
+		if err == nil {
+			err = c.home.claim(c.ctx, c.server, c.user)
+		}
 		var refused *chatsdk.ServerError
 		switch {
 		case err == nil:
@@ -79,13 +114,21 @@ func (c *chat) follow(updates <-chan chatsdk.Update) {
 			if u.Channel.Err != nil {
 				c.put(errorEvent{head: now("error"), Code: "rewound", Message: plainError(u.Channel.Err), Channel: u.Channel.Channel})
 			}
-			if c.order.caughtUp(*u.Channel) {
+			if c.order.caughtUp(*u.Channel, c.doneWith(u.Channel.Channel)) {
 				c.put(syncedEvent{head: now("synced"), Channel: u.Channel.Channel})
 			}
 		case u.Session != nil:
 			c.sessionMoved(*u.Session)
 		}
 	}
+}
+
+// doneWith is the seq up to which nothing of a channel is shown any more in this run.
+func (c *chat) doneWith(channel string) uint64 {
+	if c.opts.from != inbox.Processed.String() {
+		return 0
+	}
+	return c.client.State().Channels[channel].Processed
 }
 
 func (c *chat) connectionMoved(m realtime.Change) {
@@ -95,6 +138,9 @@ func (c *chat) connectionMoved(m realtime.Change) {
 	}
 	if m.Err != nil {
 		e.Error = plainError(m.Err)
+	}
+	if m.To == realtime.Connected {
+		c.kept.Store(false)
 	}
 	c.put(e)
 	for _, name := range c.order.state(m.To == realtime.Connected) {
@@ -107,30 +153,36 @@ func (c *chat) connectionMoved(m realtime.Change) {
 
 func (c *chat) sessionMoved(m token.Change) {
 	c.put(tokenEvent{head: now("token"), State: m.State.String(), Reason: m.Reason})
-	if m.State == token.ReauthRequired && !c.opts.json {
+	if m.State != token.ReauthRequired {
+		return
+	}
+	if c.kept.Swap(false) && c.opts.passwordFile != "" { // it died while nobody was here: as good as none
+		c.wg.Go(c.signIn)
+		return
+	}
+	if !c.opts.json {
 		c.end(&codedError{exitSignedOut, token.ErrSignedOut, "start again to sign in"})
 	}
 }
 
-// read shows a channel's messages.
+// read shows a channel's messages. One is done with when its line is written, and not before: what waits here when the
+// program is killed has to come again.
 func (c *chat) read(name string) {
-	for m, err := range c.client.Messages(c.ctx, name) {
-		if err != nil {
-			c.readEnded(name, err)
-			return
-		}
-		c.put(messageEvent{
+	err := c.client.Process(c.ctx, name, func(m chatsdk.Message) error {
+		err := c.out.show(c.ctx, messageEvent{
 			head: now("message"), Channel: m.Channel, Seq: m.Seq, ID: m.ID, User: m.User, Text: m.Text,
 			Time: stamp(m.Time), Replay: m.Replay,
 		})
-		if c.order.shown(name, m.Seq) {
+		if err == nil && c.order.shown(name, m.Seq) {
 			c.put(syncedEvent{head: now("synced"), Channel: name})
 		}
-	}
+		return err
+	})
+	c.readEnded(name, err)
 }
 
 func (c *chat) readEnded(name string, err error) {
-	if c.ctx.Err() != nil {
+	if c.ctx.Err() != nil || errors.Is(err, errOutputClosed) {
 		return
 	}
 	code := "failed"

@@ -23,38 +23,26 @@ func newOutbox() *cobra.Command {
 		newOutboxExport())
 }
 
-// profileFlag gives a command --profile.
-func profileFlag(c *cobra.Command) *string {
-	return c.Flags().String("profile", "", "the client's folder (needed)")
-}
-
-// openProfile opens the profile in dir. Its errors are of the configuration, but for a profile in use.
-func openProfile(dir string) (*profile.Profile, error) {
-	if dir == "" {
-		return nil, usage(errors.New("--profile is needed"), "give the client's folder")
-	}
-	p, err := profile.Open(dir)
-	switch {
-	case errors.Is(err, profile.ErrLocked):
-		return nil, failure(err, "")
-	case err != nil:
-		return nil, config(err, "see --profile")
-	}
-	return p, nil
+// addProfileFlag gives a command --profile.
+func addProfileFlag(c *cobra.Command) *string {
+	return c.Flags().String(profileFlag, "", "the client's folder (needed)")
 }
 
 // withQueue runs f with the profile's queue, which sends nothing.
-func withQueue(ctx context.Context, dir string, f func(ctx context.Context, p *profile.Profile, q *outbox.Queue) error) (err error) {
-	if _, err := os.Stat(dir); dir != "" && err != nil {
+func withQueue(ctx context.Context, dir string, f func(ctx context.Context, s outbox.Store, q *outbox.Queue) error) (err error) {
+	if dir == "" {
+		return usage(errors.New("--profile is needed"), "give the client's folder")
+	}
+	if _, err := os.Stat(dir); err != nil {
 		return config(fmt.Errorf("profile %s: %w", dir, unwrapPath(err)), "see --profile")
 	}
-	p, err := openProfile(dir)
+	h, err := openHome(dir)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+	defer func() { err = errors.Join(err, h.close()) }()
 	q, err := outbox.New(outbox.Options{
-		Store: p.Outbox(),
+		Store: h.Outbox(),
 		Send:  func(context.Context, []outbox.Entry) ([]outbox.Result, error) { return nil, errors.New("offline") },
 	})
 	if err != nil {
@@ -64,7 +52,7 @@ func withQueue(ctx context.Context, dir string, f func(ctx context.Context, p *p
 		return err
 	}
 	defer func() { err = errors.Join(err, q.Close()) }()
-	return f(ctx, p, q)
+	return f(ctx, h.Outbox(), q)
 }
 
 // entryJSON is an entry as commands print it.
@@ -111,12 +99,12 @@ func newOutboxLs() *cobra.Command {
 		Use: "ls", Short: "List what isn't sent and what is parked", Args: cobra.NoArgs,
 		Long: `List what isn't sent and what is parked, oldest first. What can't be read is counted on stderr; export has it.`,
 	}
-	dir := profileFlag(c)
+	dir := addProfileFlag(c)
 	all := c.Flags().Bool("all", false, "what is settled too, as far as it is remembered")
 	asJSON := c.Flags().Bool("json", false, "one JSON object a line")
 	c.RunE = action(func(cmd *cobra.Command, _ []string) error {
-		return withQueue(cmd.Context(), *dir, func(ctx context.Context, p *profile.Profile, q *outbox.Queue) error {
-			entries, err := listed(ctx, p, q, *all)
+		return withQueue(cmd.Context(), *dir, func(ctx context.Context, s outbox.Store, q *outbox.Queue) error {
+			entries, err := listed(ctx, s, q, *all)
 			if err != nil {
 				return err
 			}
@@ -129,12 +117,12 @@ func newOutboxLs() *cobra.Command {
 	return c
 }
 
-func listed(ctx context.Context, p *profile.Profile, q *outbox.Queue, all bool) ([]outbox.Entry, error) {
+func listed(ctx context.Context, s outbox.Store, q *outbox.Queue, all bool) ([]outbox.Entry, error) {
 	if !all {
 		return q.Entries(), nil
 	}
 	var entries []outbox.Entry
-	for e, err := range p.Outbox().Entries(ctx) {
+	for e, err := range s.Entries(ctx) {
 		if err != nil {
 			return nil, err
 		}
@@ -181,9 +169,9 @@ func printEntries(out io.Writer, entries []outbox.Entry, asJSON bool) error {
 
 func newOutboxShow() *cobra.Command {
 	c := &cobra.Command{Use: "show ID", Short: "Show one message as JSON", Args: cobra.ExactArgs(1)}
-	dir := profileFlag(c)
+	dir := addProfileFlag(c)
 	c.RunE = action(func(cmd *cobra.Command, args []string) error {
-		return withQueue(cmd.Context(), *dir, func(_ context.Context, _ *profile.Profile, q *outbox.Queue) error {
+		return withQueue(cmd.Context(), *dir, func(_ context.Context, _ outbox.Store, q *outbox.Queue) error {
 			e, ok := q.Get(args[0])
 			if !ok {
 				return failure(outbox.ErrNotFound, "see chatsdk outbox ls --all")
@@ -200,9 +188,9 @@ func newOutboxAct(name, short string, op outbox.HandOp) *cobra.Command {
 		Use: name + " ID", Short: short, Args: cobra.ExactArgs(1),
 		Long: short + `. While another program has the profile open, that one is asked to do it.`,
 	}
-	dir := profileFlag(c)
+	dir := addProfileFlag(c)
 	c.RunE = action(func(cmd *cobra.Command, args []string) error {
-		err := withQueue(cmd.Context(), *dir, func(ctx context.Context, _ *profile.Profile, q *outbox.Queue) error {
+		err := withQueue(cmd.Context(), *dir, func(ctx context.Context, _ outbox.Store, q *outbox.Queue) error {
 			return actOn(ctx, q, op, args[0])
 		})
 		if errors.Is(err, profile.ErrLocked) {
@@ -247,10 +235,10 @@ func newOutboxExport() *cobra.Command {
 		Long: `Write everything that the queue remembers as JSON, one object a line, what can't be read too: with "state":"unreadable",
 the reason, and what is there in base64.`,
 	}
-	dir := profileFlag(c)
+	dir := addProfileFlag(c)
 	c.RunE = action(func(cmd *cobra.Command, _ []string) error {
-		return withQueue(cmd.Context(), *dir, func(ctx context.Context, p *profile.Profile, q *outbox.Queue) error {
-			entries, err := listed(ctx, p, q, true)
+		return withQueue(cmd.Context(), *dir, func(ctx context.Context, s outbox.Store, q *outbox.Queue) error {
+			entries, err := listed(ctx, s, q, true)
 			if err != nil {
 				return err
 			}

@@ -140,9 +140,9 @@ func cmdDeafen(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(named(ts, args, 1).out.Close())
 }
 
-// cmdSignal: signal NAME TERM|INT.
+// cmdSignal: signal NAME TERM|INT|KILL.
 func cmdSignal(ts *testscript.TestScript, _ bool, args []string) {
-	s := map[string]os.Signal{"TERM": syscall.SIGTERM, "INT": os.Interrupt}[args[1]]
+	s := map[string]os.Signal{"TERM": syscall.SIGTERM, "INT": os.Interrupt, "KILL": os.Kill}[args[1]]
 	ts.Check(named(ts, args, 2).cmd.Process.Signal(s))
 }
 

@@ -33,7 +33,7 @@ it stays queued (exit 6), and the next program that signs in with the profile se
 While another program has the profile open, the message is handed over to that one, which sends it.`,
 	}
 	f := c.Flags()
-	f.StringVar(&o.profile, "profile", "", "the client's folder (needed)")
+	f.StringVar(&o.profile, profileFlag, "", profileUsage+" (needed)")
 	f.StringVar(&o.server, "server", "", "the server's address, such as http://127.0.0.1:8080 (needed)")
 	f.StringVar(&o.user, "user", "", "who to sign in as, where the profile holds no session")
 	f.StringVar(&o.passwordFile, "password-file", "", "file with the password; a trailing newline doesn't count")
@@ -77,20 +77,20 @@ func runSend(cmd *cobra.Command, o sendOptions, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	p, err := openProfile(o.profile)
+	h, err := openHome(o.profile)
 	if errors.Is(err, profile.ErrLocked) {
 		return o.handOver(cmd.OutOrStdout(), e)
 	}
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, p.Close()) }()
-	client, err := chatsdk.Open(cmd.Context(), chatsdk.Options{Server: o.server, Store: p, Logger: log})
+	defer func() { err = errors.Join(err, h.close()) }()
+	client, err := chatsdk.Open(cmd.Context(), chatsdk.Options{Server: o.server, Store: h, Logger: log})
 	if err != nil {
 		return config(err, "see --server")
 	}
 	defer func() { err = errors.Join(err, client.Close()) }()
-	return o.send(cmd, client, e, password)
+	return o.send(cmd, h, client, e, password)
 }
 
 // entryToSend is the message of a command line.
@@ -151,12 +151,16 @@ func (o sendOptions) tell(out io.Writer, e outbox.Entry, event, note string, han
 }
 
 // send queues the message, and waits until it is sent.
-func (o sendOptions) send(cmd *cobra.Command, client *chatsdk.Client, e outbox.Entry, password string) error {
-	user, _, signedIn := client.Session()
-	if signedIn && o.user != "" && o.user != user {
-		return config(fmt.Errorf("the profile is %s's, not %s's", user, o.user), "use another --profile for another user")
+func (o sendOptions) send(cmd *cobra.Command, h *home, client *chatsdk.Client, e outbox.Entry, password string) error {
+	server := client.State().Server
+	user, err := h.userFor(cmd.Context(), server, o.user)
+	if err != nil {
+		return err
 	}
-	e, err := client.SendEntry(cmd.Context(), e)
+	if err := h.claim(cmd.Context(), server, user); err != nil {
+		return err
+	}
+	e, err = client.SendEntry(cmd.Context(), e)
 	switch {
 	case errors.Is(err, outbox.ErrDisk):
 		return config(err, "see --profile")
@@ -166,13 +170,14 @@ func (o sendOptions) send(cmd *cobra.Command, client *chatsdk.Client, e outbox.E
 	if err := o.tell(cmd.OutOrStdout(), e, "queued", "", false); err != nil || o.wait <= 0 {
 		return err
 	}
-	if !signedIn && o.user == "" {
+	_, _, signedIn := client.Session()
+	if !signedIn && password == "" {
 		return &codedError{exitSignedOut, errors.New("not signed in; the message stays queued"), "give --user and --password-file"}
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), o.wait)
 	defer cancel()
 	if !signedIn {
-		if err := client.SignIn(ctx, o.user, password); err != nil {
+		if err := client.SignIn(ctx, user, password); err != nil {
 			return o.signInFailed(cmd.Context(), ctx, err)
 		}
 	}

@@ -218,7 +218,7 @@ func checkChannels(open Open) error {
 
 // checkBound brings more than any store keeps, and wants the newest without a gap.
 func checkBound(open Open) error {
-	const n, step = 60_000, 2_000
+	const n, step = 30_000, 2_000
 	for seq := uint64(1); seq <= n; seq += step {
 		if err := commit(open, messages("c", seq, seq+step-1), nil); err != nil {
 			return err

@@ -32,6 +32,7 @@ var mayImport = map[string][]string{
 	"api":           tools,
 	"realtime":      tools,
 	"outbox":        tools,
+	"outbox/...":    {"outbox"},
 	"inbox":         tools,
 	"inbox/...":     {"inbox"},
 	"upload":        tools,
@@ -53,7 +54,7 @@ var mayImport = map[string][]string{
 var standardOnly = []string{"faultnet", "internal/backoff", "internal/notify", "internal/wire", "internal/bubble"}
 
 // testKits may import testing; everything else that isn't a test must run where there is no test.
-var testKits = []string{"internal/bubble", "server/storetest", "token/tokentest", "inbox/inboxtest"}
+var testKits = []string{"internal/bubble", "server/storetest", "token/tokentest", "inbox/inboxtest", "outbox/outboxtest"}
 
 // neverReach lists what a package must not reach, directly or through others. A pattern ends in "/..." to take in
 // what lies below; ours begin with "./".

@@ -1,0 +1,190 @@
+package profile
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/ncruces/go-sqlite3/driver"
+
+	"github.com/chatsdk/chatsdk/internal/sqlitefile"
+	"github.com/chatsdk/chatsdk/outbox"
+)
+
+// ErrSound is returned by Rescue where there is nothing to rescue from: Open works.
+var ErrSound = errors.New("profile: nothing is wrong with it")
+
+// Rescued is what Rescue found.
+type Rescued struct {
+	Messages int      // how many were written
+	Damaged  int      // how many more were found and can't be read
+	Cut      error    // why reading ended before the end, or nil: then there may have been more
+	Aside    []string // where the files lie now
+}
+
+// rescueLine is a message that wasn't sent, as "chatsdk chat --json" takes it. The server knows the id if it has the
+// message already.
+type rescueLine struct {
+	Op          string          `json:"op"`
+	Channel     string          `json:"channel"`
+	Text        string          `json:"text"`
+	ID          string          `json:"id"`
+	Attachments json.RawMessage `json:"attachments,omitempty"`
+}
+
+// Rescue saves what can be saved from a profile that Open calls damaged: it writes the messages that weren't sent, parked ones included, to w,
+// one JSON object a line, then moves the damaged files aside within the folder, so that Open makes a new profile. It
+// works on a copy; the files themselves are never written. Where it returns an error nothing was moved, except that it
+// says so: *Error as Open, ErrSound, or w's.
+func Rescue(dir string, w io.Writer) (out Rescued, err error) {
+	dir, err = filepath.Abs(dir)
+	if err != nil {
+		return out, fmt.Errorf("find profile: %w", err)
+	}
+	held, err := take(dir)
+	if err != nil {
+		return out, err
+	}
+	defer func() { err = errors.Join(err, held.release()) }()
+	tmp, err := os.MkdirTemp(dir, "rescue-*")
+	if err != nil {
+		return out, folderError(dir, err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(tmp)) }()
+	names, err := copyFiles(dir, tmp)
+	if err != nil {
+		return out, folderError(dir, err)
+	}
+	entries, err := salvage(context.Background(), filepath.Join(tmp, fileName), &out)
+	if err != nil {
+		return out, (&Profile{dir: dir}).fail(err)
+	}
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	for _, place := range slices.Sorted(maps.Keys(entries)) {
+		e := entries[place]
+		if err := enc.Encode(rescueLine{"send", e.Channel, e.Text, e.ID, e.Attachments}); err != nil {
+			return out, fmt.Errorf("write rescued messages: %w", err)
+		}
+		out.Messages++
+	}
+	out.Aside, err = setAside(dir, names, time.Now())
+	return out, err
+}
+
+// files are the database's, the log after it since SQLite takes one without the other for an old one.
+var files = []string{fileName, fileName + "-wal", fileName + "-journal"}
+
+// copyFiles copies what there is of the database.
+func copyFiles(from, to string) (names []string, err error) {
+	for _, name := range files {
+		in, err := os.Open(filepath.Join(from, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		out, err := os.OpenFile(filepath.Join(to, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if err == nil {
+			_, err = io.Copy(out, in)
+			err = errors.Join(err, out.Close())
+		}
+		if err := errors.Join(err, in.Close()); err != nil {
+			return nil, err
+		}
+		names = append(names, name)
+	}
+	return names, nil
+}
+
+// salvage reads the open entries of a damaged database, by place: from the beginning as far as it goes, then from the
+// end. With writable_schema SQLite takes a file that is shorter than it should be.
+func salvage(ctx context.Context, path string, out *Rescued) (map[uint64]outbox.Entry, error) {
+	db, err := driver.Open(sqlitefile.DSN(path, "", "locking_mode(exclusive)", "writable_schema(on)"))
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	sqlitefile.Limit(db, 1)
+	if err := soundness(ctx, db); err != nil {
+		return nil, err
+	}
+	s := salvaging{found: map[uint64]outbox.Entry{}, damaged: map[string]bool{}}
+	if out.Cut = s.read(ctx, db, "ASC"); out.Cut != nil {
+		_ = s.read(ctx, db, "DESC") // it ends where the damage is, or at the end of the world: out.Cut says that it was cut
+	}
+	out.Damaged = len(s.damaged)
+	return s.found, nil
+}
+
+// soundness returns ErrSound, or why the database isn't Rescue's affair.
+func soundness(ctx context.Context, db *sql.DB) error {
+	var version int
+	if err := db.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&version); err == nil && version > len(migrations) {
+		return &sqlitefile.NewerError{Version: version, Known: len(migrations)}
+	}
+	var verdict string
+	if err := db.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&verdict); err != nil || verdict != "ok" {
+		return nil
+	}
+	rows, err := db.QueryContext(ctx, `SELECT place, id, data FROM outbox_entries`)
+	if err != nil {
+		return nil
+	}
+	var entries []outbox.Entry
+	if damaged, err := readEntries(rows, &entries, nil); err != nil || damaged > 0 {
+		return nil
+	}
+	return ErrSound
+}
+
+// salvaging is what was found so far.
+type salvaging struct {
+	found   map[uint64]outbox.Entry
+	damaged map[string]bool
+}
+
+// read goes through the table itself, since an index may be what is damaged, and returns what stopped it.
+func (s salvaging) read(ctx context.Context, db *sql.DB, direction string) error {
+	rows, err := db.QueryContext(ctx, `SELECT place, id, data FROM outbox_entries NOT INDEXED ORDER BY place `+direction)
+	if err != nil {
+		return err
+	}
+	var entries []outbox.Entry
+	_, err = readEntries(rows, &entries, func(a outbox.Aside) { s.damaged[a.ID] = true })
+	for _, e := range entries {
+		if !e.State.Settled() || e.State == outbox.Parked {
+			s.found[e.Order] = e
+		}
+	}
+	return err
+}
+
+// setAside gives files names that nothing opens. The database goes first: a log without it is nothing's.
+func setAside(dir string, names []string, now time.Time) (aside []string, err error) {
+	for _, name := range names {
+		stamp := ".damaged-" + now.UTC().Format("20060102T150405Z")
+		to := filepath.Join(dir, name+stamp)
+		for n := 2; ; n++ {
+			if _, err := os.Lstat(to); errors.Is(err, fs.ErrNotExist) {
+				break
+			}
+			to = filepath.Join(dir, fmt.Sprint(name, stamp, "-", n))
+		}
+		if err := os.Rename(filepath.Join(dir, name), to); err != nil {
+			return aside, folderError(dir, err)
+		}
+		aside = append(aside, to)
+	}
+	return aside, syncFolder(dir)
+}
