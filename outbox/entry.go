@@ -45,9 +45,6 @@ func (e Entry) clone() Entry {
 	return e
 }
 
-// waits says whether the entry depends on something that hasn't come yet.
-func (e *Entry) waits() bool { return len(e.After)+len(e.Needs) > 0 }
-
 // Lane names an order of its own: one account's messages in one channel. It is what the server counts DeviceSeq for.
 type Lane struct{ Account, Channel string }
 

@@ -255,6 +255,8 @@ func TestHandedOver(t *testing.T) {
 		q.SetReady(true)
 		time.Sleep(time.Second)
 		wantStored(t, f, "a", []string{id(2)})
+		store.mu.Lock()
+		defer store.mu.Unlock()
 		if len(store.handed) != 0 {
 			t.Errorf("left: %+v", store.handed)
 		}

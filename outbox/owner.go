@@ -149,6 +149,7 @@ func (o *owner) takeRequests() {
 	if err != nil && q.ctx.Err() != nil {
 		err = errors.Join(ErrClosed, err)
 	}
+	o.publishView(time.Now()) // whose request is done sees what it did
 	for i, r := range requests {
 		if outcomes[i] == nil {
 			outcomes[i] = err

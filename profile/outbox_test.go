@@ -11,6 +11,7 @@ import (
 	"github.com/chatsdk/chatsdk/outbox"
 	"github.com/chatsdk/chatsdk/outbox/outboxtest"
 	"github.com/chatsdk/chatsdk/profile"
+	"github.com/chatsdk/chatsdk/profile/profiletest"
 )
 
 // reopener opens a profile again and again, each time as a new process.
@@ -55,7 +56,8 @@ func queueEntry(n int) outbox.Entry {
 
 // TestOutboxFaultyDisk has a disk that is full and then has room again.
 func TestOutboxFaultyDisk(t *testing.T) {
-	d := disk(t, rand.New(rand.NewPCG(1, 1)))
+	d := profiletest.NewDisk(rand.New(rand.NewPCG(1, 1)))
+	defer d.Close()
 	p, err := profile.OpenWith("p", profile.Options{VFS: d.VFS()})
 	if err != nil {
 		t.Fatal(err)
@@ -98,7 +100,8 @@ func TestOutboxFaultyDisk(t *testing.T) {
 // acknowledged is there, and what was settled and acknowledged stays settled.
 func TestOutboxPowerLoss(t *testing.T) {
 	rng := rand.New(rand.NewPCG(seed(t), 1))
-	d := disk(t, rng)
+	d := profiletest.NewDisk(rng)
+	defer d.Close()
 	acked := map[int]outbox.State{}
 	n := 0
 	for cut := range 150 {
