@@ -55,6 +55,12 @@ func (h *history) page(after uint64, limit int) (out []inbox.Message, last uint6
 }
 
 func (h *history) set(n uint64) { h.mu.Lock(); defer h.mu.Unlock(); h.n = n }
+func (h *history) setAnswer(f func(after uint64, limit int) ([]inbox.Message, uint64, error)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.answer = f
+}
+
 func (h *history) asked() int   { h.mu.Lock(); defer h.mu.Unlock(); return h.fetches }
 func (h *history) last() uint64 { h.mu.Lock(); defer h.mu.Unlock(); return h.n }
 func (h *history) push() inbox.Message {

@@ -136,7 +136,7 @@ func backwards(w *world) error {
 			continue
 		}
 		l.online(h)
-		h.answer = func(uint64, int) ([]inbox.Message, uint64, error) { return nil, 0, errFetch }
+		h.setAnswer(func(uint64, int) ([]inbox.Message, uint64, error) { return nil, 0, errFetch })
 	}
 	return nil
 }

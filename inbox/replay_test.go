@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,7 +35,7 @@ type world struct{ lives []*life }
 // life is one run of a program that reads channel c.
 type life struct {
 	in   *inbox.Inbox
-	dead bool
+	dead atomic.Bool
 	gone chan struct{} // closed when it is dead
 	seen []inbox.Message
 }
@@ -44,7 +45,7 @@ func (w *world) open(kept *inbox.Memory, h *history) (*life, error) {
 	l := &life{gone: make(chan struct{})}
 	var err error
 	l.in, err = inbox.New(inbox.Options{
-		Store: disk{kept, func() bool { return l.dead }}, Fetch: h.fetch, Rand: rand.New(rand.NewPCG(1, 2)),
+		Store: disk{kept, l.dead.Load}, Fetch: h.fetch, Rand: rand.New(rand.NewPCG(1, 2)),
 	})
 	if err != nil {
 		return nil, err
@@ -88,8 +89,7 @@ func (l *life) online(h *history) {
 
 // kill ends the run as kill -9 does: nothing more reaches the disk.
 func (l *life) kill() {
-	if !l.dead {
-		l.dead = true
+	if !l.dead.Swap(true) {
 		close(l.gone)
 	}
 	_ = l.in.Close()
@@ -374,7 +374,7 @@ func gapFilled(w *world) error {
 		return err
 	}
 	l.online(h)
-	h.answer = func(uint64, int) ([]inbox.Message, uint64, error) { return nil, 0, errFetch }
+	h.setAnswer(func(uint64, int) ([]inbox.Message, uint64, error) { return nil, 0, errFetch })
 	h.push()
 	for range 5 {
 		l.in.Receive(h.push())
@@ -383,7 +383,7 @@ func gapFilled(w *world) error {
 	if top := l.in.State("c").Top; top != 3 {
 		return fmt.Errorf("received up to %d, and 4 is missing", top)
 	}
-	h.answer = nil
+	h.setAnswer(nil)
 	time.Sleep(10 * time.Second)
 	l.kill()
 	return l.wants(1, 9, 0)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,19 +20,20 @@ import (
 type crashes struct {
 	rng    *rand.Rand
 	disk   *profiletest.Disk
-	server uint64 // it has messages 1..server
-	shown  uint64 // the newest that any life was shown
-	clean  bool   // the last life ended in order
+	server atomic.Uint64 // it has messages 1..server
+	shown  uint64        // the newest that any life was shown
+	clean  bool          // the last life ended in order
 	lives  int
 	again  int // messages shown again
 }
 
 func (c *crashes) fetch(_ context.Context, _ string, after uint64, limit int) (out []inbox.Message, last uint64, err error) {
 	time.Sleep(50 * time.Millisecond)
-	for seq := after + 1; seq <= c.server && len(out) < limit; seq++ {
+	last = c.server.Load()
+	for seq := after + 1; seq <= last && len(out) < limit; seq++ {
 		out = append(out, message(seq))
 	}
-	return out, c.server, nil
+	return out, last, nil
 }
 
 // life runs until it ends in one of the ways.
@@ -88,14 +90,12 @@ func (c *crashes) life() error {
 func (c *crashes) talk(in *inbox.Inbox) {
 	if c.rng.IntN(4) > 0 { // else the whole life is without a network
 		in.NetworkUp(true)
-		c.server += c.rng.Uint64N(300)
-		in.Follow("c", c.server)
+		in.Follow("c", c.server.Add(c.rng.Uint64N(300)))
 		in.CaughtUp("c")
 	}
 	for range c.rng.IntN(60) {
-		c.server++
-		if c.rng.IntN(5) > 0 {
-			in.Receive(message(c.server))
+		if seq := c.server.Add(1); c.rng.IntN(5) > 0 {
+			in.Receive(message(seq))
 		}
 		time.Sleep(time.Duration(c.rng.IntN(40)) * time.Millisecond)
 	}
