@@ -10,11 +10,14 @@ GOLANGCI := $(BIN)/golangci-lint-$(GOLANGCI_VERSION)
 
 # Nested modules, so that what they depend on reaches nobody: only those that are there.
 NESTED := $(patsubst %/go.mod,%,$(wildcard bench/go.mod lab/go.mod))
+# Those whose tests are part of ours.
+NESTED_TESTED := $(patsubst %/go.mod,%,$(wildcard interop/go.mod))
 
 # The race detector links with a C compiler; without one the tests run all the same.
 RACE := $(if $(shell command -v $$($(GO) env CC)),-race)
 
 SEEDS ?= 200
+TOKEN_RUNS ?= 100000
 SEED ?=
 FUZZTIME ?= 30s
 TEST_TIMEOUT ?= 10m
@@ -24,11 +27,13 @@ TEST_TIMEOUT ?= 10m
 demo: ## server, faulty network and two clients, with a verdict at the end
 	$(GO) run ./cmd/chatsdk demo
 
-test: ## all tests, with the race detector and in random order; nested modules are built and vetted
+test: ## all tests, with the race detector and in random order; nested modules too, or built and vetted
 	@$(if $(RACE),,echo "no C compiler: running without the race detector (apt install gcc)")
 	$(GO) test $(RACE) -shuffle=on -timeout $(TEST_TIMEOUT) ./...
 	@for module in $(NESTED); do echo "$$module: build and vet"; \
 		(cd $$module && $(GO) build ./... && $(GO) vet ./...) || exit 1; done
+	@for module in $(NESTED_TESTED); do echo "$$module: vet and test"; \
+		(cd $$module && $(GO) vet ./... && $(GO) test $(RACE) -shuffle=on -timeout $(TEST_TIMEOUT) ./...) || exit 1; done
 
 verify: ## the failure scenarios on real sockets
 	$(GO) run ./cmd/chatsdk suite run
@@ -49,9 +54,10 @@ bench: ## measurements on real sockets, beside centrifuge-js (needs npm)
 	if [ -f bench/js/package-lock.json ]; then cd bench/js && npm ci --no-audit --no-fund; fi
 	cd bench && $(GO) run .
 
-soak: ## random worlds of faults: SEEDS=200 of them, or SEED=n to replay one
+soak: ## random worlds of faults: SEEDS=200 and TOKEN_RUNS=100000 of them, or SEED=n to replay one
 	SOAK_SEEDS=$(SEEDS) SEED=$(SEED) $(GO) test -count=1 -timeout 0 -v -run '^TestRandomWorlds$$' ./scenario
 	SOAK_SEEDS=$(SEEDS) SEED=$(SEED) $(GO) test -count=1 -timeout 0 -v -run '^TestNoDuplicateEffects$$' ./api
+	TOKEN_RUNS=$(TOKEN_RUNS) SEED=$(SEED) $(GO) test -count=1 -timeout 0 -v -run '^TestNoLogoutWithAValidGrant$$' ./token
 
 fuzz: ## each fuzz target for FUZZTIME=30s
 	@$(GO) test -list '^Fuzz' ./... | awk '/^Fuzz/ { names[++n] = $$1 } /^ok/ { for (i = 1; i <= n; i++) print $$2, names[i]; n = 0 }' \

@@ -90,7 +90,9 @@ func (s *Source) publishLocked(e event) {
 	w := windowOf(t, now, s.opts.Margin, s.opts.Rand)
 	if e.born {
 		w = windowOfNew(t, now, s.opts.Margin, s.opts.Rand)
-		l.born = time.Now()
+		if e.in == inRenewed { // those of a sign-in may come from elsewhere, and be old
+			l.born = time.Now()
+		}
 		if soon := now.Add(minGap); e.age > 0 && w.due.After(soon) {
 			w.due = later(soon, w.due.Add(-e.age)) // perhaps older than it looks: good, but to be replaced
 		}

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/chatsdk/chatsdk/token"
@@ -252,5 +253,43 @@ func TestFullDisk(t *testing.T) {
 		}
 		t, err := token.ParseRecord(kept)
 		return wants(t.Access.Reveal(), err, present)
+	})
+}
+
+// The application hears of new tokens when they are safe, in order, may call back in, and may panic.
+func TestOnRefreshComesAfterTheSave(t *testing.T) {
+	inBubble(t, func(ctx context.Context) error {
+		i := &issuer{life: time.Hour}
+		store := token.NewMemory()
+		var s *token.Source
+		var told []string
+		var wrong error
+		s, err := signedIn(token.Options{Refresh: i.refresh, Store: store, OnRefresh: func(t token.Tokens) {
+			told = append(told, t.Access.Reveal())
+			kept, _, err := store.Load(ctx)
+			saved, _ := token.ParseRecord(kept)
+			present, err2 := s.Token(ctx)
+			if err != nil || err2 != nil || !saved.Access.Equal(t.Access) || present != t.Access.Reveal() {
+				wrong = fmt.Errorf("told of %s while %s is kept and %s handed out", t.Access.Reveal(), saved.Access.Reveal(), present)
+			}
+			panic("the application's mistake")
+		}}, time.Hour)
+		if err != nil {
+			return err
+		}
+		for n := range 3 {
+			time.Sleep(3 * time.Second)
+			if _, err := s.Renew(ctx, access(n)); err != nil {
+				return err
+			}
+		}
+		synctest.Wait() // the last call has been made
+		if err := s.Close(); err != nil {
+			return err
+		}
+		if want := []string{access(1), access(2), access(3)}; wrong != nil || fmt.Sprint(told) != fmt.Sprint(want) {
+			return fmt.Errorf("told %v, want %v; %w", told, want, wrong)
+		}
+		return nil
 	})
 }

@@ -80,10 +80,10 @@ func (e *everything) Write(p []byte) (int, error) {
 
 func (e *everything) String() string { e.mu.Lock(); defer e.mu.Unlock(); return e.b.String() }
 
-// Servers that repeat what they were sent, in every place that could end up in an error or a log.
-func TestNoLogLineOrErrorHoldsAToken(t *testing.T) {
+// echoes are servers that repeat what they were sent, in every place that could end up in an error or a log.
+func echoes() map[string]func(*http.Request) (*http.Response, error) {
 	refresh0 := made(0, 0).Refresh.Reveal()
-	echoes := map[string]func(*http.Request) (*http.Response, error){
+	return map[string]func(*http.Request) (*http.Response, error){
 		"error": func(*http.Request) (*http.Response, error) { return nil, fmt.Errorf("sent %s", refresh0) },
 		"code": func(*http.Request) (*http.Response, error) {
 			return reply(400, "application/json", `{"error":"`+refresh0+`"}`), nil
@@ -119,9 +119,12 @@ func TestNoLogLineOrErrorHoldsAToken(t *testing.T) {
 			return reply(200, "application/json", `{"token":"`+access(1)+`","refreshToken":"`+refresh0+`","expiresIn":60}`), nil
 		},
 	}
+}
+
+func TestNoLogLineOrErrorHoldsAToken(t *testing.T) {
 	var said everything
 	logger := slog.New(slog.NewTextHandler(&said, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	for name, echo := range echoes {
+	for name, echo := range echoes() {
 		inBubble(t, func(ctx context.Context) error {
 			refresh, err := token.JSON(token.Endpoint{URL: "https://auth.example/", Client: &http.Client{Transport: roundTrip(echo)}})
 			if err != nil {

@@ -126,8 +126,8 @@ type Source struct {
 // live are the tokens that are handed out.
 type live struct {
 	access    string
-	due, over int64 // by the wall clock, in nanoseconds; over is the largest number if it isn't known
-	born      time.Time
+	due, over int64     // by the wall clock, in nanoseconds; over is the largest number if it isn't known
+	born      time.Time // when this source refreshed them; zero if it didn't
 	gen       uint64
 }
 

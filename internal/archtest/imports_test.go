@@ -56,7 +56,7 @@ var testKits = []string{"internal/bubble", "server/storetest", "token/tokentest"
 // what lies below; ours begin with "./".
 var neverReach = map[string][]string{
 	".": client, "quality": client, "token": client, "api": client, "realtime": client, "outbox": client,
-	"inbox": client, "upload": client, "examples/bot": {"./server/...", "./faultnet", "./scenario/..."},
+	"inbox": client, "upload": client, "token/oauth2token": client, "examples/bot": {"./server/...", "./faultnet", "./scenario/..."},
 	"server/...": {
 		"./.", "./quality", "./token", "./api", "./realtime", "./outbox", "./inbox", "./upload", "./profile",
 		"./faultnet", "./scenario/...", "./cmd/...", "./agent", "github.com/spf13/cobra",
@@ -79,6 +79,8 @@ var onlyIn = map[string][]string{
 	"github.com/prometheus/...":         {"server/...", "agent", "cmd/..."},
 	"github.com/centrifugal/centrifuge": {"server/..."},
 	"github.com/ncruces/...":            {"server/sqlite", "profile", "cmd/..."},
+	"golang.org/x/oauth2/...":           {"token/oauth2token"},
+	"github.com/gofrs/flock":            {"token", "profile"},
 }
 
 // goPackage is what `go list -json` tells about a package.
