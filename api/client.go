@@ -46,7 +46,7 @@ func New(opts Options) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{
-		opts: opts, base: base, rt: opts.Transport, rng: &jitter{rng: opts.Rand},
+		opts: opts, base: base, rt: opts.Transport, rng: newJitter(opts.Rand),
 		hosts: map[hostKey]*host{}, tell: teller{to: opts.OnStateChange, log: opts.Logger},
 	}
 	c.ctx, c.stop = context.WithCancel(context.Background())

@@ -55,7 +55,7 @@ func readBody(req *http.Request) string {
 func answer(req *http.Request, status int, body string, fields ...string) *http.Response {
 	h := http.Header{"Content-Type": {"application/json"}}
 	for i := 0; i+1 < len(fields); i += 2 {
-		h.Add(fields[i], fields[i+1])
+		h.Set(fields[i], fields[i+1])
 	}
 	return &http.Response{
 		StatusCode: status, Status: fmt.Sprint(status), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: h,

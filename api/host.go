@@ -13,8 +13,12 @@ type hostKey struct{ scheme, name, port string }
 
 func keyOf(u *url.URL) hostKey {
 	k := hostKey{u.Scheme, strings.ToLower(u.Hostname()), u.Port()}
-	if k.port == "" {
-		k.port = map[string]string{"http": "80", "https": "443"}[k.scheme]
+	switch {
+	case k.port != "":
+	case k.scheme == "https":
+		k.port = "443"
+	default:
+		k.port = "80"
 	}
 	return k
 }

@@ -4,6 +4,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"github.com/chatsdk/chatsdk/internal/backoff"
 )
 
 // jitter draws waits. It may be used concurrently.
@@ -11,6 +13,8 @@ type jitter struct {
 	mu  sync.Mutex // guards rng; held for one draw
 	rng *rand.Rand
 }
+
+func newJitter(r *rand.Rand) *jitter { return &jitter{rng: backoff.Rand(r)} }
 
 // upTo draws from 0 to d, both included.
 func (j *jitter) upTo(d time.Duration) time.Duration {

@@ -11,8 +11,6 @@ import (
 	"net/url"
 	"strings"
 	"time"
-
-	"github.com/chatsdk/chatsdk/internal/backoff"
 )
 
 // TokenSource gives access tokens. It is called from many goroutines at once and has to answer from what it holds while
@@ -156,7 +154,6 @@ func (o Options) withDefaults() (Options, *url.URL, error) {
 	orDefault(&o.MaxReplay, defaultMaxReplay)
 	orDefault(&o.MaxReply, defaultMaxReply)
 	o.Breaker = o.Breaker.withDefaults(o.Background)
-	o.Rand = backoff.Rand(o.Rand)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}

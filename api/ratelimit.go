@@ -21,6 +21,9 @@ const epochFrom = 1_000_000_000
 // (draft-ietf-httpapi-ratelimit-headers-11, structured fields), the -Limit, -Remaining and -Reset fields of its earlier
 // drafts, and the X-RateLimit ones of many servers.
 func rateLimit(h http.Header, now time.Time) (q quota, ok bool) {
+	if !limited(h) { // as most answers: without a look at each field
+		return quota{}, false
+	}
 	policies := map[string]int64{}
 	for _, item := range items(h.Values("RateLimit-Policy")) {
 		if n, ok := integer(item.params["q"]); ok {
@@ -49,6 +52,12 @@ func rateLimit(h http.Header, now time.Time) (q quota, ok bool) {
 		}
 	}
 	return quota{}, false
+}
+
+// limited says that an answer has a field of these; names are as http.Header has them.
+func limited(h http.Header) bool {
+	return h["Ratelimit"] != nil || h["Ratelimit-Remaining"] != nil || h["X-Ratelimit-Remaining"] != nil ||
+		h["X-Rate-Limit-Remaining"] != nil
 }
 
 // worse orders quotas by what is left, then by how long that has to last.

@@ -49,6 +49,7 @@ func parts() []part {
 		{"throughput", measureThroughput, (*report).writeThroughput},
 		{"memory", measureMemory, (*report).writeMemory},
 		{"hour", measureHour, (*report).writeHours},
+		{"policy", measurePolicy, (*report).writePolicy},
 	}
 }
 
@@ -162,7 +163,7 @@ func parse(args []string) (config, error) {
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.IntVar(&c.n, "n", 30, "trials of each fault at each RTT")
 	rtts := f.String("rtt", "20,100,300", "round-trip times in ms")
-	only := f.String("only", "", "measure only these, of reconnect, traffic, throughput, memory, hour (default all)")
+	only := f.String("only", "", "measure only these, of reconnect, traffic, throughput, memory, hour, policy (default all)")
 	quick := f.Bool("quick", false, "see that everything works: 3 trials, 100 clients, short times")
 	f.BoolVar(&c.js, "js", true, "measure centrifuge-js too (needs node and npm)")
 	f.StringVar(&c.json, "json", "", "also write the figures as JSON to this file")

@@ -27,6 +27,7 @@ type report struct {
 	Traffic    []traffic    `json:"traffic,omitempty"`
 	Memory     *memory      `json:"memory,omitempty"`
 	Hours      []hour       `json:"hours,omitempty"`
+	Policies   []policy     `json:"policies,omitempty"`
 	Notes      []string     `json:"notes,omitempty"`
 	Problems   []string     `json:"problems,omitempty"` // what wasn't measured as it should have been
 }

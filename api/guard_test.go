@@ -1,0 +1,201 @@
+package api_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/chatsdk/chatsdk/api"
+)
+
+// TestGuard is the circuit without HTTP: it opens, lets probes through one after the other, and closes; a panic in a
+// probe gives its permit back.
+func TestGuard(t *testing.T) {
+	check(func() error {
+		g := api.NewGuard(api.BreakerOptions{}, 0)
+		ok := func() api.Fault { return api.FaultNone }
+		for _, f := range []api.Fault{api.FaultPath, api.FaultCaller, api.FaultAuth} {
+			for range 20 {
+				if err := g.Do(func() api.Fault { return f }); err != nil {
+					return err
+				}
+			}
+		}
+		for range 5 {
+			if err := g.Do(func() api.Fault { return api.FaultServer }); err != nil {
+				return err
+			}
+		}
+		if err := g.Do(ok); !errors.Is(err, api.ErrCircuitOpen) || g.State() != api.Open {
+			return fmt.Errorf("after 5 faults: %v, %w", g.State(), err)
+		}
+		time.Sleep(time.Second)
+		func() {
+			defer func() { _ = recover() }()
+			_ = g.Do(func() api.Fault { panic("probe") })
+		}()
+		inner := errors.New("not called")
+		err := g.Do(func() api.Fault { inner = g.Do(ok); return api.FaultNone })
+		if err != nil || !errors.Is(inner, api.ErrCircuitOpen) {
+			return fmt.Errorf("a probe: %w; another beside it: %w", err, inner)
+		}
+		for range 14 {
+			if err := g.Do(ok); err != nil {
+				return err
+			}
+		}
+		if g.State() != api.Closed {
+			return fmt.Errorf("%v after 15 good probes", g.State())
+		}
+		return nil
+	}).run(t)
+}
+
+// TestErrorTellsTheStory: the answer's problem, the attempts and whose fault each was.
+func TestErrorTellsTheStory(t *testing.T) {
+	check(func() error {
+		n := 0
+		c, err := client(func(req *http.Request) (*http.Response, error) {
+			switch n++; n {
+			case 1:
+				return nil, refusedDial()
+			case 2:
+				return answer(req, 502, "<html>", "Content-Type", "text/html"), nil
+			}
+			return answer(req, 422, `{"title":"Unprocessable","code":"bad_text","detail":"too long","x":1}`), nil
+		}, api.Options{})
+		if err != nil {
+			return err
+		}
+		_, err = api.Do[struct{}](context.Background(), c, api.Request{Method: "PUT", Path: "/x", Body: 1})
+		var e *api.Error
+		if !errors.As(err, &e) || !errors.Is(err, api.ErrStatus) || e.Status != 422 || e.Problem == nil ||
+			e.Problem.Code != "bad_text" || len(e.Problem.Raw) == 0 || e.Retryable() || e.SafeToRetry() || e.Count != 3 {
+			return fmt.Errorf("%+v", e)
+		}
+		var faults []api.Fault
+		for _, a := range e.Attempts {
+			faults = append(faults, a.Fault)
+		}
+		if got := fmt.Sprint(faults, err); got != "[server server caller] api: refused: PUT /x: status 422: bad_text: too long (3 attempts)" {
+			return errors.New(got)
+		}
+		return c.Close()
+	}).run(t)
+}
+
+// TestCloseEndsEverything closes a client whose calls hang, wait and read: all return at once with ErrClosed.
+func TestCloseEndsEverything(t *testing.T) {
+	check(func() error {
+		c, err := client(func(req *http.Request) (*http.Response, error) {
+			switch req.URL.Path {
+			case "/held":
+				return answer(req, 429, "", "Retry-After", "20"), nil
+			case "/body":
+				res := answer(req, 200, "")
+				res.Body = &body{Reader: hanging{req.Context()}}
+				return res, nil
+			}
+			return nil, silence(req)
+		}, api.Options{Deadline: -1})
+		if err != nil {
+			return err
+		}
+		errs := make(chan error, 5)
+		for _, path := range []string{"/hangs", "/body", "/held", "/held", "/held"} {
+			go func() { _, _, err := get(context.Background(), c, "GET", path, ""); errs <- err }()
+			time.Sleep(time.Second)
+		}
+		began := time.Now()
+		if err := errors.Join(c.Close(), c.Close()); err != nil || time.Since(began) > 0 {
+			return fmt.Errorf("Close took %v: %w", time.Since(began), err)
+		}
+		for range 5 {
+			if err := <-errs; !errors.Is(err, api.ErrClosed) {
+				return err
+			}
+		}
+		return nil
+	}).run(t)
+}
+
+// hanging is a body of which nothing comes.
+type hanging struct{ ctx context.Context }
+
+func (h hanging) Read([]byte) (int, error) {
+	<-h.ctx.Done()
+	return 0, h.ctx.Err()
+}
+
+// TestPortalIsNoServer: a page in place of JSON is neither success nor the server's fault, and what may have been
+// processed isn't sent again for it.
+func TestPortalIsNoServer(t *testing.T) {
+	check(func() error {
+		n := 0
+		c, err := client(func(req *http.Request) (*http.Response, error) {
+			if n++; n%3 != 0 {
+				res := answer(req, 200, "<html>sign in here</html>")
+				res.Header.Set("Content-Type", "text/html; charset=utf-8")
+				return res, nil
+			}
+			return answer(req, 200, `{"a":1}`), nil
+		}, api.Options{})
+		if err != nil {
+			return err
+		}
+		got, err := api.Do[map[string]int](context.Background(), c, api.Request{Path: "/x"})
+		if err != nil || got["a"] != 1 || n != 3 {
+			return fmt.Errorf("%v after %d attempts: %w", got, n, err)
+		}
+		_, err = api.Do[map[string]int](context.Background(), c, api.Request{Method: "POST", Path: "/x"})
+		var e *api.Error
+		if !errors.Is(err, api.ErrCaptive) || !errors.As(err, &e) || e.Fault != api.FaultPath || n != 4 {
+			return fmt.Errorf("a POST, after %d attempts: %w", n-3, err)
+		}
+		if h := c.Hosts()[0]; h.Circuit != api.Closed || h.Budget != 100 {
+			return fmt.Errorf("%+v", h)
+		}
+		return c.Close()
+	}).run(t)
+}
+
+// TestSilentBodyEnds: a body of which nothing comes doesn't hold its reader for ever; a slow one has all the time.
+func TestSilentBodyEnds(t *testing.T) {
+	check(func() error {
+		c, err := client(func(req *http.Request) (*http.Response, error) {
+			res := answer(req, 200, "")
+			res.Body = &body{Reader: hanging{req.Context()}}
+			if req.URL.Path == "/slow" {
+				res.Body = &body{Reader: &dripping{left: 100}}
+			}
+			return res, nil
+		}, api.Options{})
+		if err != nil {
+			return err
+		}
+		if _, _, err = get(context.Background(), c, "GET", "/silent", ""); !errors.Is(err, api.ErrTimeout) {
+			return fmt.Errorf("a silent body: %w", err)
+		}
+		if _, text, err := get(context.Background(), c, "GET", "/slow", ""); err != nil || len(text) != 100 {
+			return fmt.Errorf("a slow body: %d bytes, %w", len(text), err)
+		}
+		return c.Close()
+	}).run(t)
+}
+
+// dripping is a body of a byte a second.
+type dripping struct{ left int }
+
+func (d *dripping) Read(p []byte) (int, error) {
+	if d.left == 0 {
+		return 0, io.EOF
+	}
+	time.Sleep(time.Second)
+	d.left--
+	p[0] = 'x'
+	return 1, nil
+}

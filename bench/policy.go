@@ -1,0 +1,228 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/failsafe-go/failsafe-go/circuitbreaker"
+	"github.com/failsafe-go/failsafe-go/failsafehttp"
+	"github.com/failsafe-go/failsafe-go/timeout"
+	"github.com/hashicorp/go-retryablehttp"
+	"github.com/sony/gobreaker/v2"
+	"golang.org/x/oauth2"
+
+	"github.com/chatsdk/chatsdk/api"
+	"github.com/chatsdk/chatsdk/token"
+)
+
+// policyRounds is how often each cost is measured, one after the other in turns; the least counts, since what else the
+// machine does only adds.
+const policyRounds = 5
+
+// policy is what one thing costs in one library.
+type policy struct {
+	What    string  `json:"what"`
+	Library string  `json:"library"`
+	Nanos   float64 `json:"nanoseconds"` // a happy call's are those above the bare transport
+	Allocs  int64   `json:"allocs"`
+	Bytes   int64   `json:"bytes"`
+	Goal    string  `json:"goal,omitempty"` // of ours: at most half of the nearest peer
+	Met     bool    `json:"goalMet,omitempty"`
+}
+
+// subject of the measurement: what and whose.
+type policySubject struct {
+	what, library string
+	run           func(b *testing.B)
+	best          testing.BenchmarkResult
+}
+
+const (
+	whatBare    = "bare transport"
+	whatRetry   = "happy call: retry alone" // less than what ours does: shown, not compared
+	whatCall    = "happy call: retry, circuit, timeout"
+	whatBreaker = "circuit decision"
+	whatToken   = "token, hot path"
+	ours        = "chatsdk"
+)
+
+// measurePolicy measures the costs of ours and of its peers in turns.
+func measurePolicy(ctx context.Context, _ config, _ string, r *report) error {
+	subjects, stop, err := policySubjects()
+	if err != nil {
+		return err
+	}
+	defer stop()
+	for range policyRounds {
+		for _, s := range subjects {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			got := testing.Benchmark(s.run)
+			if got.N == 0 {
+				return fmt.Errorf("%s of %s failed", s.what, s.library)
+			}
+			if s.best.N == 0 || perOp(got) < perOp(s.best) {
+				s.best = got
+			}
+		}
+	}
+	r.addPolicies(subjects)
+	return nil
+}
+
+func perOp(b testing.BenchmarkResult) float64 { return float64(b.T.Nanoseconds()) / float64(b.N) }
+
+// addPolicies takes the bare transport off the calls and compares ours with the nearest peer.
+func (r *report) addPolicies(subjects []*policySubject) {
+	bare := subjects[0].best
+	nearest := map[string]policy{}
+	for _, s := range subjects {
+		p := policy{What: s.what, Library: s.library, Nanos: perOp(s.best), Allocs: s.best.AllocsPerOp(), Bytes: s.best.AllocedBytesPerOp()}
+		if s.what == whatCall || s.what == whatRetry {
+			p.Nanos -= perOp(bare)
+			p.Allocs -= bare.AllocsPerOp()
+			p.Bytes -= bare.AllocedBytesPerOp()
+		}
+		if near, ok := nearest[s.what]; s.library != ours && s.what != whatBare && (!ok || p.Nanos < near.Nanos) {
+			nearest[s.what] = p
+		}
+		r.Policies = append(r.Policies, p)
+	}
+	for i := range r.Policies {
+		p := &r.Policies[i]
+		if near, ok := nearest[p.What]; ok && p.Library == ours {
+			p.Goal = fmt.Sprintf("half of %s: %.0f ns, %d allocs", near.Library, near.Nanos/2, near.Allocs/2)
+			p.Met = p.Nanos <= near.Nanos/2 && p.Allocs <= near.Allocs/2
+		}
+	}
+}
+
+func (r *report) writePolicy(out io.Writer) {
+	if len(r.Policies) == 0 {
+		return
+	}
+	fmt.Fprintf(out, "| cost | library | ns | allocs | bytes | goal |\n|------|---------|----|--------|-------|------|\n")
+	for _, p := range r.Policies {
+		goal := p.Goal
+		if goal != "" {
+			goal += ", " + met(goal, p.Met)
+		}
+		fmt.Fprintf(out, "| %s | %s | %.0f | %d | %d | %s |\n", p.What, p.Library, p.Nanos, p.Allocs, p.Bytes, goal)
+	}
+}
+
+// still is a transport that answers at once, without a network: what remains is what stands around it.
+type still struct{}
+
+func (still) RoundTrip(req *http.Request) (*http.Response, error) {
+	return &http.Response{
+		StatusCode: http.StatusOK, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{},
+		Body: &stillBody{}, Request: req,
+	}, nil
+}
+
+// stillBody is an empty body that isn't http.NoBody, so that all that hangs on its end takes place.
+type stillBody struct{}
+
+func (*stillBody) Read([]byte) (int, error) { return 0, io.EOF }
+func (*stillBody) Close() error             { return nil }
+
+// policySubjects makes ours and its peers; the first is the bare transport.
+func policySubjects() (_ []*policySubject, stop func(), err error) {
+	client, err := api.New(api.Options{Transport: still{}})
+	if err != nil {
+		return nil, nil, err
+	}
+	source, err := signedIn()
+	if err != nil {
+		return nil, nil, err
+	}
+	retries := retryablehttp.NewClient()
+	retries.Logger = nil
+	retries.HTTPClient = &http.Client{Transport: still{}}
+	failsafe := failsafehttp.NewRoundTripper(still{}, failsafehttp.NewRetryPolicyBuilder().Build(),
+		circuitbreaker.NewWithDefaults[*http.Response](), timeout.New[*http.Response](30*time.Second))
+	theirs := circuitbreaker.NewBuilder[any]().WithFailureRateThreshold(0.5, 10, 10*time.Second).Build()
+	sony := gobreaker.NewCircuitBreaker[api.Fault](gobreaker.Settings{Interval: 10 * time.Second, BucketPeriod: time.Second})
+	guard := api.NewGuard(api.BreakerOptions{}, 0)
+	reuse := oauth2.ReuseTokenSource(&oauth2.Token{AccessToken: "t", Expiry: time.Now().Add(time.Hour)}, nil)
+	ok := func() api.Fault { return api.FaultNone }
+	subjects := []*policySubject{
+		{what: whatBare, library: "net/http", run: calls(still{})},
+		{what: whatCall, library: ours, run: calls(client)},
+		{what: whatCall, library: "failsafe-go", run: calls(failsafe)},
+		{what: whatRetry, library: "go-retryablehttp", run: calls(&retryablehttp.RoundTripper{Client: retries})},
+		{what: whatBreaker, library: ours, run: decisions(func() error { return guard.Do(ok) })},
+		{what: whatBreaker, library: "failsafe-go", run: decisions(func() error {
+			if !theirs.TryAcquirePermit() {
+				return circuitbreaker.ErrOpen
+			}
+			theirs.RecordSuccess()
+			return nil
+		})},
+		{what: whatBreaker, library: "gobreaker", run: decisions(func() error {
+			_, err := sony.Execute(func() (api.Fault, error) { return api.FaultNone, nil })
+			return err
+		})},
+		{what: whatToken, library: ours, run: decisions(func() error {
+			if _, ok := source.AccessToken(); !ok {
+				return errors.New("no token")
+			}
+			return nil
+		})},
+		{what: whatToken, library: "x/oauth2", run: decisions(func() error { _, err := reuse.Token(); return err })},
+	}
+	return subjects, func() { _ = client.Close(); _ = source.Close() }, nil
+}
+
+// signedIn makes a token source with a session that lasts.
+func signedIn() (*token.Source, error) {
+	source, err := token.New(token.Options{
+		Store: token.NewMemory(),
+		Refresh: func(context.Context, token.Tokens, string) (token.Tokens, error) {
+			return token.Tokens{}, errors.New("nothing to refresh")
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return source, source.Set(context.Background(), token.Tokens{
+		User: "ada", Access: token.NewSecret("t"), Refresh: token.NewSecret("r"), Lifetime: time.Hour,
+	})
+}
+
+// calls makes happy calls and reads their answers.
+func calls(rt http.RoundTripper) func(*testing.B) {
+	return func(b *testing.B) {
+		req, err := http.NewRequest(http.MethodGet, "http://example.test/api/x", nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.ReportAllocs()
+		for b.Loop() {
+			res, err := rt.RoundTrip(req)
+			if err != nil {
+				b.Fatal(err)
+			}
+			_, _ = io.Copy(io.Discard, res.Body)
+			_ = res.Body.Close()
+		}
+	}
+}
+
+func decisions(f func() error) func(*testing.B) {
+	return func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if err := f(); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+}
