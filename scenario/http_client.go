@@ -136,17 +136,31 @@ func (c *httpClient) offer(ctx context.Context, text string) {
 				ended(out.Seq, nil)
 				return
 			}
-			var failed *api.Error
-			if !errors.As(err, &failed) || !failed.Retryable() || ctx.Err() != nil || plantedHTTP.lastTry {
+			at, ok := again(err)
+			if !ok || ctx.Err() != nil || plantedHTTP.lastTry {
 				ended(0, err)
 				return
 			}
-			pause(ctx, max(httpAgain, time.Until(failed.RetryAt)))
+			pause(ctx, max(httpAgain, time.Until(at)))
 			if plantedHTTP.newID {
 				id = uuid.NewString()
 			}
 		}
 	})
+}
+
+// again says when a call that failed may be made again, if it may. One that found no token while a refresh is held back
+// is worth it too, which api, that knows no tokens, can't say.
+func again(err error) (at time.Time, ok bool) {
+	var held *token.RetryError
+	var failed *api.Error
+	switch {
+	case errors.As(err, &held):
+		return held.At, true
+	case errors.As(err, &failed):
+		return failed.RetryAt, failed.Retryable()
+	}
+	return time.Time{}, false
 }
 
 // post is one call.
