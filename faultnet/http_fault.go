@@ -262,7 +262,7 @@ func (f *HTTPFault) answer(now time.Time) (m made, ok bool) {
 		if f.Status == http.StatusFound {
 			m.header.Set("Location", f.Location)
 		}
-	default:
+	case HTTPRequestLost, HTTPReplyLost, HTTPSlowBody, HTTPCutBody, HTTPDate:
 		return made{}, false
 	}
 	m.header.Set("Date", now.UTC().Format(http.TimeFormat))

@@ -345,9 +345,9 @@ func (v *verdict) slot(kind HTTPKind) **httpFault {
 		return &v.cut
 	case HTTPDate:
 		return &v.date
-	default:
-		return &v.decisive
+	case HTTPStatus, HTTPTokenExpired, HTTPCaptive, HTTPRequestLost, HTTPReplyLost:
 	}
+	return &v.decisive
 }
 
 func (h *HTTPFaults) countLocked(f *httpFault, n int64) {

@@ -28,7 +28,9 @@ func TestHTTPStatusAnswersInTheServersPlace(t *testing.T) {
 		{
 			"401 with a challenge",
 			faultnet.HTTPFault{Status: 401, Header: http.Header{"Www-Authenticate": {"Bearer"}}},
-			401, map[string]string{"Www-Authenticate": "Bearer"}, "",
+			401,
+			map[string]string{"Www-Authenticate": "Bearer"},
+			"",
 		},
 		{"429 with seconds", faultnet.HTTPFault{Status: 429, RetryAfter: 7 * time.Second}, 429, map[string]string{"Retry-After": "7"}, ""},
 		{"429 without", faultnet.HTTPFault{Status: 429}, 429, map[string]string{"Retry-After": ""}, ""},

@@ -2,6 +2,7 @@ package faultnet
 
 import (
 	"io"
+	"maps"
 	"net/http"
 	"strconv"
 	"time"
@@ -43,9 +44,7 @@ func (v *verdict) serve(w http.ResponseWriter, r *http.Request, next http.Handle
 	if v.decisive == nil {
 		next.ServeHTTP(fw, r)
 	} else if m, ok := v.decisive.answer(time.Now()); ok {
-		for name, values := range m.header {
-			fw.Header()[name] = values
-		}
+		maps.Copy(fw.Header(), m.header)
 		fw.WriteHeader(m.status)
 		_, _ = io.WriteString(fw, m.body)
 	}

@@ -34,8 +34,12 @@ func (s *sticky) Read(b []byte) (int, error) {
 
 // readHead reads the head of a message, as it came. With an error it returns what it has read.
 func readHead(from *bufio.Reader) ([]byte, error) {
-	if first, err := from.Peek(1); err != nil || !(first[0] >= 'A' && first[0] <= 'Z' || first[0] == '\r' || first[0] == '\n') {
-		return nil, cmpErr(err, errNotHTTP) // such as TLS, which has no lines to wait for
+	first, err := from.Peek(1)
+	if err != nil {
+		return nil, err
+	}
+	if c := first[0]; c != '\r' && c != '\n' && (c < 'A' || c > 'Z') { // such as TLS, which has no lines to wait for
+		return nil, errNotHTTP
 	}
 	var raw []byte
 	begun := false
@@ -146,7 +150,7 @@ func (b *rawBody) next(limit int64) (raw []byte, payload int64, err error) {
 			return nil, 0, io.EOF
 		}
 		raw, err = b.data(limit)
-		if err != nil && !(b.toEnd && errors.Is(err, io.EOF)) {
+		if !b.toEnd {
 			err = unexpected(err)
 		}
 		return raw, int64(len(raw)), err
@@ -159,6 +163,7 @@ func (b *rawBody) next(limit int64) (raw []byte, payload int64, err error) {
 		return raw, int64(len(raw)), unexpected(err)
 	case chunkDone:
 		return nil, 0, io.EOF
+	case chunkSize, chunkEnd, chunkTrailer: // are lines
 	}
 	line, err := b.from.ReadSlice('\n')
 	if err != nil {

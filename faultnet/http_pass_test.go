@@ -3,6 +3,7 @@ package faultnet_test
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -75,12 +76,12 @@ func TestProxyUnderstandsHTTPWithoutTouchingIt(t *testing.T) {
 				server := u.next(t)
 				talk.play(t, client, server)
 				must(t, client.CloseWrite())
-				if text, err := readError(t, server); text != "" || err != io.EOF {
+				if text, err := readError(t, server); text != "" || !errors.Is(err, io.EOF) {
 					t.Errorf("the server hears %q, %v at the end", text, err)
 				}
 				write(t, server, "late") // after the client's end of its half
 				must(t, server.Close())
-				if text, err := readError(t, client); text != "late" || err != io.EOF {
+				if text, err := readError(t, client); text != "late" || !errors.Is(err, io.EOF) {
 					t.Errorf("the client hears %q, %v at the end", text, err)
 				}
 				must(t, p.Close())
@@ -101,7 +102,7 @@ func TestProxyUnderstandsPipelining(t *testing.T) {
 	for _, answer := range strings.Split(all, "HTTP/1.1 ")[1:] {
 		got = append(got, answer[:3])
 	}
-	if want := []string{"200", "503", "200", "503", "200", "503"}; !slices.Equal(got, want) || err != io.EOF {
+	if want := []string{"200", "503", "200", "503", "200", "503"}; !slices.Equal(got, want) || !errors.Is(err, io.EOF) {
 		t.Errorf("answers %v, %v; want %v", got, err, want)
 	}
 }
@@ -134,7 +135,7 @@ func TestProxyUnderstandsLiveConnections(t *testing.T) {
 	must(t, server.(*net.TCPConn).CloseWrite()) // the upstream's reader has ended when the first request comes
 	read(t, client, "")
 	write(t, client, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-	if text, err := readError(t, client); !strings.HasPrefix(text, "HTTP/1.1 503 ") && err != io.EOF {
+	if text, err := readError(t, client); !strings.HasPrefix(text, "HTTP/1.1 503 ") && !errors.Is(err, io.EOF) {
 		t.Errorf("%q, %v", text, err)
 	}
 }

@@ -202,7 +202,7 @@ func (h *httpSession) answer(r *http.Request, v verdict) bool {
 // wire is a made reply as bytes.
 func (m made) wire(r *http.Request) []byte {
 	var b bytes.Buffer
-	_ = m.response(r).Write(&b) // a buffer takes everything
+	_ = m.response(r).Write(&b) //nolint:bodyclose // Write closes it, and a buffer takes everything
 	return b.Bytes()
 }
 
@@ -293,7 +293,7 @@ func (h *httpSession) replies() {
 // deliver passes the reply of an exchange on, as its verdict says.
 func (h *httpSession) deliver(e exchange, from *bufio.Reader) outcome {
 	v := &e.verdict
-	raw, resp, err := h.finalHead(e.request, from)
+	raw, resp, err := h.finalHead(e.request, from) //nolint:bodyclose // it has read no body
 	switch {
 	case err != nil:
 		v.spareAll()

@@ -85,13 +85,29 @@ func TestHTTPFaultChoosesByMethodAndPath(t *testing.T) {
 		pattern, path string
 		want          bool
 	}{
-		{"", "/", true}, {"", "/a", true},
-		{"/", "/", true}, {"/", "/a/b", true},
-		{"/a", "/a", true}, {"/a", "/", false}, {"/a", "/ab", false}, {"/a", "/a/", false}, {"/a", "/a/b", false},
-		{"/a/", "/a/", true}, {"/a/", "/a/b/c", true}, {"/a/", "/a", false}, {"/a/", "/ab/", false},
-		{"/a/*/c", "/a/b/c", true}, {"/a/*/c", "/a//c", false}, {"/a/*/c", "/a/b/d", false}, {"/a/*/c", "/a/b/c/d", false},
-		{"/*", "/a", true}, {"/*", "/", false}, {"/*/", "/a/b", true}, {"/a*", "/ab", false},
-		{"/a/*", "/a/b", true}, {"/a/*", "/a", false},
+		{"", "/", true},
+		{"", "/a", true},
+		{"/", "/", true},
+		{"/", "/a/b", true},
+		{"/a", "/a", true},
+		{"/a", "/", false},
+		{"/a", "/ab", false},
+		{"/a", "/a/", false},
+		{"/a", "/a/b", false},
+		{"/a/", "/a/", true},
+		{"/a/", "/a/b/c", true},
+		{"/a/", "/a", false},
+		{"/a/", "/ab/", false},
+		{"/a/*/c", "/a/b/c", true},
+		{"/a/*/c", "/a//c", false},
+		{"/a/*/c", "/a/b/d", false},
+		{"/a/*/c", "/a/b/c/d", false},
+		{"/*", "/a", true},
+		{"/*", "/", false},
+		{"/*/", "/a/b", true},
+		{"/a*", "/ab", false},
+		{"/a/*", "/a/b", true},
+		{"/a/*", "/a", false},
 	} {
 		h := newFaults(t, 1, faultnet.HTTPFault{Kind: faultnet.HTTPStatus, Path: row.pattern, Method: "PUT"})
 		rt := h.RoundTripper(fine)

@@ -3,6 +3,7 @@ package faultnet
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptrace"
@@ -105,7 +106,7 @@ func swallowRequest(r *http.Request) error {
 	var err error
 	if r.Body != nil {
 		_, err = io.CopyN(io.Discard, r.Body, maxDrain)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			err = nil
 		}
 		_ = r.Body.Close()
@@ -223,7 +224,7 @@ func (b *slowBody) Read(p []byte) (int, error) {
 	n, err := b.body.Read(p)
 	if b.left > 0 {
 		b.left -= int64(n)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			b.uncut()
 			b.left = -1
 		}

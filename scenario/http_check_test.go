@@ -112,7 +112,7 @@ func TestRefreshRateCountsWhatWasNeeded(t *testing.T) {
 	}
 	for _, tries := range []string{"ada ok, ada no, ada no, ada ok", "ada ok, grace no, ada ok, grace no"} {
 		var v scenario.HTTPView
-		for _, try := range strings.Split(tries, ", ") {
+		for try := range strings.SplitSeq(tries, ", ") {
 			client, result, _ := strings.Cut(try, " ")
 			v.Refreshes = append(v.Refreshes, scenario.HTTPRefresh{Client: client, OK: result == "ok"})
 		}

@@ -20,8 +20,9 @@ const (
 	// httpConns bounds the connections of a client: what has waited for a server goes out in a few round trips, and no
 	// end drowns in handshakes.
 	httpConns = 64
-	// httpLook is how often a client looks for a server that is down: 2 s after its return all has to be done.
-	httpLook = time.Second
+	// httpLook is how often a client looks for a server that is down: all has to be done 2 s after its return, and the
+	// rest of that is for what has waited.
+	httpLook = 500 * time.Millisecond
 	// httpAgain is the wait before a message is offered again whose call was given up, as an outbox would.
 	httpAgain = time.Second
 )
@@ -82,7 +83,7 @@ func (w *World) addHTTPClient(ctx context.Context, name string) (*httpClient, er
 	}
 	o := api.Options{
 		BaseURL: r.url, Token: c.session, Transport: way, Deadline: httpDeadline, MaxAttempts: -1,
-		Breaker: api.BreakerOptions{OpenMax: httpLook}, Rand: w.fork(), Logger: w.log,
+		Breaker: api.BreakerOptions{OpenMin: httpLook, OpenMax: httpLook}, Rand: w.fork(), Logger: w.log,
 		OnStateChange: func(v api.CircuitChange) {
 			c.record.note(func(h *HTTPView) {
 				h.Circuits = append(h.Circuits, HTTPCircuit{v.At, name, v.From.String(), v.To.String(), v.Reason})
@@ -135,17 +136,31 @@ func (c *httpClient) offer(ctx context.Context, text string) {
 				ended(out.Seq, nil)
 				return
 			}
-			var failed *api.Error
-			if !errors.As(err, &failed) || !failed.Retryable() || ctx.Err() != nil || plantedHTTP.lastTry {
+			at, ok := again(err)
+			if !ok || ctx.Err() != nil || plantedHTTP.lastTry {
 				ended(0, err)
 				return
 			}
-			pause(ctx, max(httpAgain, time.Until(failed.RetryAt)))
+			pause(ctx, max(httpAgain, time.Until(at)))
 			if plantedHTTP.newID {
 				id = uuid.NewString()
 			}
 		}
 	})
+}
+
+// again says when a call that failed may be made again, if it may. One that found no token while a refresh is held back
+// is worth it too, which api, that knows no tokens, can't say.
+func again(err error) (at time.Time, ok bool) {
+	var held *token.RetryError
+	var failed *api.Error
+	switch {
+	case errors.As(err, &held):
+		return held.At, true
+	case errors.As(err, &failed):
+		return failed.RetryAt, failed.Retryable()
+	}
+	return time.Time{}, false
 }
 
 // post is one call.
