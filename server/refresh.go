@@ -20,6 +20,10 @@ const (
 	replayWindow = 10 * time.Minute
 	// maxKeyBytes bounds an Idempotency-Key.
 	maxKeyBytes = 255
+	// keptKeys is how many keyed refreshes of a session are remembered, so that a copy of one that was on its way for
+	// long isn't taken for a thief's: after an outage TCP delivers what a client gave up minutes ago, and by then its
+	// repetition and some more refreshes went through.
+	keptKeys = 16
 )
 
 // refreshOutcome is what becomes of a refresh, as in the metric.
@@ -29,6 +33,7 @@ const (
 	refreshed refreshOutcome = "ok"       // the counter went on
 	reissued  refreshOutcome = "reissued" // an older token: the reply with the present pair was lost, or overtaken
 	replayed  refreshOutcome = "replayed" // the same request once more
+	late      refreshOutcome = "late"     // a copy of a request that was answered long ago
 	reused    refreshOutcome = "reuse"    // an older token although its successor was used: somebody has a copy
 	refused   refreshOutcome = "refused"  // no token of this server, or of a session that is over
 	limited   refreshOutcome = "limited"  // too many for one session
@@ -49,6 +54,8 @@ type refreshTry struct {
 // late: the reply may have been lost, and a client that keeps what it has must not be signed out for that (FAPI 2.0
 // section 5.3.2.1). That ends when the present pair is first used, since then its reply wasn't lost; the parent, and
 // anything older, then is a copy in other hands or a restored backup, and the session ends (RFC 9700 section 4.14.2).
+// Unless it comes with the key that it came with before: whoever has both sent that request, and what arrives now is a
+// copy that the network kept. It gets nothing, and changes nothing.
 func (t refreshTry) judge(ses Session, strict bool, ttl time.Duration) (Session, refreshOutcome) {
 	outcome := reused
 	switch {
@@ -56,16 +63,18 @@ func (t refreshTry) judge(ses Session, strict bool, ttl time.Duration) (Session,
 		return ses, refused
 	case t.counter >= ses.Counter: // more only if the store was restored from a backup
 		ses.Counter, ses.Confirmed, ses.RefreshedAt = t.counter+1, false, t.now
-		ses.ReplayKey, ses.ReplayAt = t.key, t.now
+		ses = t.remember(ses)
 		outcome = refreshed
 	case strict:
-	case t.key != nil && bytes.Equal(t.key, ses.ReplayKey) && t.now.Sub(ses.ReplayAt) < replayWindow:
+	case t.known(ses) == 0 && t.now.Sub(ses.ReplayAt) < replayWindow:
 		outcome = replayed
 	case t.counter+1 == ses.Counter && !ses.Confirmed, t.now.Sub(ses.RefreshedAt) < refreshGrace:
-		if t.key != nil {
-			ses.ReplayKey, ses.ReplayAt = t.key, t.now
+		if t.key != nil && t.known(ses) != 0 {
+			ses = t.remember(ses)
 		}
 		outcome = reissued
+	case t.known(ses) >= 0:
+		return ses, late
 	}
 	if outcome == reused {
 		ses.EndedAt = t.now
@@ -73,6 +82,28 @@ func (t refreshTry) judge(ses Session, strict bool, ttl time.Duration) (Session,
 	}
 	ses.ExpiresAt = t.now.Add(ttl)
 	return ses, outcome
+}
+
+// known says how many keyed refreshes came after the one that this is a repetition of; -1 if it is none.
+func (t refreshTry) known(ses Session) int {
+	for i := 0; t.key != nil && (i+1)*len(t.key) <= len(ses.ReplayKeys); i++ {
+		if bytes.Equal(t.key, ses.ReplayKeys[i*len(t.key):(i+1)*len(t.key)]) {
+			return i
+		}
+	}
+	return -1
+}
+
+// remember puts the refresh in front of those that are remembered. One without a key forgets none of them, but it can't
+// be repeated, and neither can the one before it from now on.
+func (t refreshTry) remember(ses Session) Session {
+	if t.key == nil {
+		ses.ReplayAt = time.Time{}
+		return ses
+	}
+	keys := append(bytes.Clone(t.key), ses.ReplayKeys...)
+	ses.ReplayKeys, ses.ReplayAt = keys[:min(len(keys), keptKeys*len(t.key))], t.now
+	return ses
 }
 
 // refresh trades a refresh token for new tokens.
@@ -140,8 +171,8 @@ func (s *Server) rotate(ctx context.Context, w http.ResponseWriter, r *http.Requ
 	case s.noteStore(err) != nil:
 		s.fail(w, r, err)
 		return
-	case outcome == refused:
-		s.refuseRefresh(w, refused)
+	case outcome == refused, outcome == late:
+		s.refuseRefresh(w, outcome)
 		return
 	case outcome == reused:
 		s.log.Warn("a refresh token was used again after its successor: session ended",
@@ -164,6 +195,9 @@ func (s *Server) refuseRefresh(w http.ResponseWriter, o refreshOutcome) {
 	detail := "the refresh token isn't good, or its session is over"
 	if o == reused {
 		detail = "the refresh token was replaced and its successor used: the session is over"
+	}
+	if o == late {
+		detail = "this request was answered before, and its answer has been replaced since"
 	}
 	writeProblem(w, problem(wire.CodeInvalidGrant, detail))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -212,6 +213,30 @@ func TestReissueRemembersItsKey(t *testing.T) {
 			again.RefreshToken != child.RefreshToken {
 			t.Error("another answer to the same request")
 		}
+	})
+}
+
+// TestLateCopyOfARefreshHarmsNobody delivers a refresh once more, long after it was answered and others followed: what
+// TCP does with a request that its client gave up in an outage.
+func TestLateCopyOfARefreshHarmsNobody(t *testing.T) {
+	key := func(i int) []string { return []string{wire.HeaderIdempotencyKey, "k" + strconv.Itoa(i)} }
+	bubble.Run(t, func(t *testing.T) {
+		h := start(t, nil)
+		pairs := []wire.TokenReply{h.login("alice", "phone")}
+		for i := range 5 {
+			pairs = append(pairs, h.refresh(pairs[i].RefreshToken, key(i)...))
+			h.expect("", "GET", general, pairs[i+1].Token, nil)
+			time.Sleep(time.Minute)
+		}
+		for i := range 4 { // the fifth is still repeated
+			h.refused(pairs[i].RefreshToken, key(i)...)
+		}
+		h.expect("", "GET", general, pairs[5].Token, nil)
+		newest := h.refresh(pairs[5].RefreshToken, key(5)...)
+		h.expect("", "GET", general, newest.Token, nil)
+		time.Sleep(time.Minute)
+		h.refused(pairs[2].RefreshToken, key(3)...) // somebody who knows the token and not its key
+		h.refused(newest.RefreshToken)
 	})
 }
 

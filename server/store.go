@@ -57,8 +57,8 @@ type Session struct {
 	Counter     uint64    // of the present pair of tokens; 0 if the session is older than counters
 	Confirmed   bool      // the present pair was used, or is the first
 	RefreshedAt time.Time // when Counter became what it is; zero if the session is older than counters
-	ReplayKey   []byte    // hash of the last refresh with an Idempotency-Key, or nil
-	ReplayAt    time.Time // when that was, or zero
+	ReplayKeys  []byte    // hashes of the last refreshes with an Idempotency-Key, the newest first, 32 bytes each; or nil
+	ReplayAt    time.Time // when the newest was, or zero
 	RefreshHash []byte    // SHA-256 of the refresh token, in a session older than counters; nil otherwise
 }
 

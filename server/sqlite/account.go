@@ -62,7 +62,7 @@ func (db *DB) AddSession(ctx context.Context, s server.Session) error {
 func changeable(s server.Session) []any {
 	return []any{
 		millis(s.ExpiresAt), orZero(s.EndedAt), s.Counter, toInt(s.Confirmed), orZero(s.RefreshedAt),
-		s.ReplayKey, orZero(s.ReplayAt), s.RefreshHash,
+		s.ReplayKeys, orZero(s.ReplayAt), s.RefreshHash,
 	}
 }
 
@@ -91,7 +91,7 @@ func session(ctx context.Context, q queryer, id string) (server.Session, error) 
 	var created, expires, ended, refreshed, replayed int64
 	err := q.QueryRowContext(ctx, `SELECT user, device, created, expires, ended, counter, confirmed, refreshed, replay, replayed,
 		nullif(refresh, x'') FROM sessions WHERE id = ?`, id).Scan(&s.User, &s.Device, &created, &expires, &ended,
-		&s.Counter, &s.Confirmed, &refreshed, &s.ReplayKey, &replayed, &s.RefreshHash)
+		&s.Counter, &s.Confirmed, &refreshed, &s.ReplayKeys, &replayed, &s.RefreshHash)
 	if err != nil {
 		return server.Session{}, missing(err)
 	}

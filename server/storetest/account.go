@@ -57,7 +57,7 @@ func sessions(t *testing.T, s server.Store) {
 	must(t, err)
 	same(t, got, ses)
 	full := newSession("full")
-	full.EndedAt, full.ReplayAt, full.ReplayKey, full.RefreshHash = now(), now(), []byte{0, 1}, []byte{2, 0}
+	full.EndedAt, full.ReplayAt, full.ReplayKeys, full.RefreshHash = now(), now(), []byte{0, 1}, []byte{2, 0}
 	full.Counter, full.Confirmed, full.RefreshedAt = 1<<62, false, time.Time{}
 	must(t, s.AddSession(ctx, full))
 	got, err = s.Session(ctx, "full")
@@ -71,7 +71,7 @@ func changeSession(t *testing.T, s server.Store) {
 	must(t, s.AddSession(ctx, ses))
 	must(t, s.AddSession(ctx, newSession("other")))
 	want := ses
-	want.Counter, want.Confirmed, want.ReplayKey, want.ReplayAt = 2, false, []byte("key"), now()
+	want.Counter, want.Confirmed, want.ReplayKeys, want.ReplayAt = 2, false, []byte("key"), now()
 	want.RefreshedAt, want.ExpiresAt = now().Add(time.Second), now().Add(2*time.Hour)
 	got, err := s.ChangeSession(ctx, "s1", func(was server.Session) server.Session {
 		same(t, was, ses)
@@ -84,7 +84,7 @@ func changeSession(t *testing.T, s server.Store) {
 	got, err = s.Session(ctx, "s1")
 	must(t, err)
 	same(t, got, want)
-	want.EndedAt, want.ReplayKey, want.ReplayAt = now(), nil, time.Time{}
+	want.EndedAt, want.ReplayKeys, want.ReplayAt = now(), nil, time.Time{}
 	for range 2 { // an ended one too
 		got, err = s.ChangeSession(ctx, "s1", func(server.Session) server.Session { return want })
 		must(t, err)
