@@ -11,8 +11,8 @@ type Pace struct {
 	Burst     int     // entries that may go at once; below 1 counts as 1
 }
 
-// paceShare is how much of the pace is used: entries that left evenly arrive unevenly, and the server counts arrivals.
-const paceShare = 0.95
+// PaceShare is how much of a Pace is used: entries that left evenly arrive unevenly, and the server counts arrivals.
+const PaceShare = 0.95
 
 // bucket is a token bucket.
 type bucket struct {
@@ -37,7 +37,7 @@ func (b *bucket) refill(now time.Time) {
 	if b.at.IsZero() {
 		b.tokens = b.burst()
 	} else {
-		b.tokens = min(b.burst(), b.tokens+now.Sub(b.at).Seconds()*b.pace.PerSecond*paceShare)
+		b.tokens = min(b.burst(), b.tokens+now.Sub(b.at).Seconds()*b.pace.PerSecond*PaceShare)
 	}
 	b.at = now
 }
@@ -63,6 +63,6 @@ func (b *bucket) next(now time.Time) time.Time {
 	if b.ready(1, now) > 0 {
 		return time.Time{}
 	}
-	wait := (1 - b.tokens) / (b.pace.PerSecond * paceShare)
+	wait := (1 - b.tokens) / (b.pace.PerSecond * PaceShare)
 	return now.Add(time.Duration(math.Ceil(wait * float64(time.Second))))
 }

@@ -16,6 +16,7 @@ type notingStore struct {
 
 	mu      sync.Mutex // guards below
 	numbers map[sent]number
+	came    map[string]int // entries that came in for each user, repetitions included
 }
 
 type sent struct{ user, id string }
@@ -27,10 +28,15 @@ type number struct {
 
 var _ server.Store = (*notingStore)(nil)
 
-func noting(db *sqlite.DB) *notingStore { return &notingStore{DB: db, numbers: map[sent]number{}} }
+func noting(db *sqlite.DB) *notingStore {
+	return &notingStore{DB: db, numbers: map[sent]number{}, came: map[string]int{}}
+}
 
 // Append takes entries of one device, as the store underneath does.
 func (s *notingStore) Append(ctx context.Context, user, device string, entries []server.Entry) ([]server.Outcome, error) {
+	s.mu.Lock()
+	s.came[user] += len(entries)
+	s.mu.Unlock()
 	given := slices.Clone(entries)
 	if planted == bugBatchReversed {
 		for i := range given {
@@ -55,6 +61,13 @@ func (s *notingStore) Append(ctx context.Context, user, device string, entries [
 		}
 	}
 	return out, nil
+}
+
+// cameFrom is how many entries came in for a user so far: what the server's limit counts.
+func (s *notingStore) cameFrom(user string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.came[user]
 }
 
 // number is what was noted of a message; ok says whether anything was.
