@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/chatsdk/chatsdk/inbox"
@@ -34,6 +35,8 @@ type Client struct {
 	wg     sync.WaitGroup // follow
 	once   sync.Once
 	err    error // of Close
+
+	cutOff atomic.Bool // the server couldn't be reached, and hasn't been since
 
 	ready sync.Mutex // held over looking at the connection and telling queue and inbox, neither of which blocks
 
@@ -93,7 +96,7 @@ func (c *Client) open(ctx context.Context) (err error) {
 	c.rt, err = realtime.New(realtime.Options{
 		URL: c.ep.websocket(), Token: connectionTokens{c.tokens}, DialContext: o.DialContext, TLSConfig: o.TLSConfig,
 		Profile: o.Profile, Name: "chatsdk-go", Rand: fork(o.Rand), Logger: c.log,
-		OnRoundTrip: c.onRoundTrip, OnConnected: c.onConnected,
+		OnRoundTrip: c.onRoundTrip, OnConnected: c.onConnected, OnReached: c.onReached,
 	})
 	if err != nil {
 		return err
@@ -185,6 +188,14 @@ func (c *Client) Connect() { c.rt.Connect() }
 
 // Disconnect closes the connection and stays disconnected. Queued messages stay queued.
 func (c *Client) Disconnect() { c.rt.Disconnect() }
+
+// onReached lets a session that couldn't be renewed in an outage be renewed at its end, once for each outage: it backs off
+// for up to a minute, and knows nothing of the connection's dial, which got through.
+func (c *Client) onReached() {
+	if c.cutOff.CompareAndSwap(true, false) {
+		c.tokens.NetworkChanged()
+	}
+}
 
 // NetworkChanged tells the client that the device's network changed (another Wi-Fi, a new address, back from
 // airplane mode): a waiting or pending attempt starts anew, and a live connection is checked at once.

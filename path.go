@@ -75,9 +75,13 @@ func (c *Client) followConnection() {
 	wasUp := false
 	for {
 		select {
-		case _, ok := <-changes:
+		case change, ok := <-changes:
 			if !ok {
 				return
+			}
+			switch change.Reason {
+			case realtime.ReasonUnreachable, realtime.ReasonLinkDead, realtime.ReasonLinkLost:
+				c.cutOff.Store(true)
 			}
 			switch up := c.updateReady(); {
 			case up:

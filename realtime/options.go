@@ -59,6 +59,10 @@ type Options struct {
 	// Logger gets one line for each change of state, or nil for none.
 	Logger *slog.Logger
 
+	// OnReached is told each time that a dial got through to the server and the token isn't there yet: the network
+	// works, so that whatever the token source waits for may be worth another try. It is called on the client's inner
+	// goroutine and must not block nor call back.
+	OnReached func()
 	// OnRoundTrip hears of every probe and every command that was answered, and of those that were not (err). It is
 	// called on the client's inner goroutine and must not block nor call back.
 	OnRoundTrip func(rtt time.Duration, err error)

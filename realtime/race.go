@@ -199,6 +199,9 @@ func (o *owner) use(s *opened, now time.Time) {
 	o.waiting = s
 	o.cancelAttempts()
 	o.timers[tOverlap] = time.Time{}
+	if !o.tok.have && o.o.OnReached != nil {
+		o.o.OnReached()
+	}
 	o.needToken(now)
 	if o.tok.have {
 		o.begin(now)

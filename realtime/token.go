@@ -14,6 +14,7 @@ type tokenState struct {
 	cancel  context.CancelFunc // of the fetch under way, or nil
 	refresh bool               // the fetch is for the live connection
 	have    bool
+	failed  bool // there is none, and the dial that runs beside decides whether to ask once more
 	value   string
 	at      time.Time
 	renew   bool // the server refused value
@@ -47,7 +48,7 @@ func (o *owner) needToken(now time.Time) {
 	}
 	stale, renew := t.value, t.renew && t.value != ""
 	t.stop()
-	t.have, t.renew = false, false
+	t.have, t.failed, t.renew = false, false, false
 	o.fetchToken(func(ctx context.Context) (string, error) {
 		if renew {
 			return o.o.Token.Renew(ctx, stale)
@@ -80,7 +81,14 @@ func (o *owner) tokenArrived(e event) {
 		return
 	}
 	if e.err != nil {
-		o.tokenFailed(tokenCause(e.err))
+		c := tokenCause(e.err)
+		if c.class != classTerminal && o.link == nil && o.waiting == nil && len(o.attempts) > 0 {
+			// A source that holds back after failures knows nothing of the network's return; the dial is about to learn
+			// of it. To give the dial up for the token would keep both from ever knowing.
+			t.failed = true
+			return
+		}
+		o.tokenFailed(c)
 		return
 	}
 	t.have, t.value, t.at = true, e.token, e.at

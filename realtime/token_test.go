@@ -181,3 +181,28 @@ func TestTokenIsRefreshedInTime(t *testing.T) {
 		}
 	})
 }
+
+// TestDialOutlivesATokenThatIsHeldBack: a source that holds back after failures is asked again as soon as the dial shows
+// that the network works.
+func TestDialOutlivesATokenThatIsHeldBack(t *testing.T) {
+	bubble.Run(t, func(t *testing.T) {
+		n := newSimNet(1, 100*ms)
+		w := newWorld(t, n)
+		defer w.close()
+		src := &tokens{err: errors.New("held back")}
+		reached := 0
+		f := newFollower(t, n, realtime.Options{Token: src, OnReached: func() {
+			reached++
+			src.mu.Lock()
+			src.err = nil
+			src.mu.Unlock()
+		}})
+		defer f.close()
+		if d := f.caughtUp(time.Now(), time.Minute); d > 310*ms {
+			t.Errorf("caught up after %v, want 3 RTT: the dial was given up for the token", d)
+		}
+		if reached != 1 {
+			t.Errorf("told %d times that the server was reached", reached)
+		}
+	})
+}

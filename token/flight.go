@@ -80,7 +80,8 @@ func (s *Source) refresh(f *flight) (string, error) {
 			return "", ErrClosed
 		}
 		sent := s.now()
-		t, err := s.ask(ctx, rec)
+		t, twice, err := s.ask(ctx, rec)
+		repeated = repeated || twice
 		if err == nil {
 			return s.renewed(ctx, f, rec, anchored(filled(t, rec.Tokens), sent, s.now()), repeated)
 		}
@@ -175,8 +176,31 @@ func (s *Source) writeAhead(ctx context.Context, f *flight, rec record) (next re
 	return rec, false, err
 }
 
-// ask sends one request. What comes back holds no secret.
-func (s *Source) ask(ctx context.Context, rec record) (t Tokens, err error) {
+// errSendAgain is why a request is given up that NetworkChanged found without an answer.
+var errSendAgain = errors.New("token: sent again, since the network changed")
+
+// ask sends a request, and the same again as often as NetworkChanged finds it without an answer. What comes back holds
+// no secret; again says that the request was sent more than once.
+func (s *Source) ask(ctx context.Context, rec record) (t Tokens, again bool, err error) {
+	for {
+		once, restart := context.WithCancelCause(ctx)
+		s.mu.Lock()
+		s.restart, s.asked = restart, time.Now()
+		s.mu.Unlock()
+		t, err = s.askOnce(once, rec)
+		s.mu.Lock()
+		s.restart = nil
+		s.mu.Unlock()
+		sendAgain := err != nil && ctx.Err() == nil && errors.Is(context.Cause(once), errSendAgain)
+		restart(nil)
+		if !sendAgain {
+			return t, again, err
+		}
+		again = true
+	}
+}
+
+func (s *Source) askOnce(ctx context.Context, rec record) (t Tokens, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.opts.AttemptTimeout)
 	defer cancel()
 	defer func() {

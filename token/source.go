@@ -114,7 +114,10 @@ type Source struct {
 	limited  bool      // slot is there to spare a strict server's grant
 	lastErr  error     // of the last refresh
 	guard    guard
-	guarded  time.Time // no refresh before it, since the server refuses new tokens
+	guarded  time.Time               // no refresh before it, since the server refuses new tokens
+	restart  context.CancelCauseFunc // of the request that is out, or nil
+	asked    time.Time               // when that was sent
+	kicked   time.Time               // when NetworkChanged last counted
 	clock    clock
 	issued   issued
 	ownKey   string    // the idempotency key that this source made last
@@ -286,16 +289,29 @@ func (s *Source) State() Change {
 func (s *Source) Watch(ctx context.Context) <-chan Change { return s.hub.Watch(ctx) }
 
 // NetworkChanged tells that there may be a network again: a refresh that waits after failures is sent now, unless the
-// server asked for the wait.
+// server asked for the wait, and one that has had no answer for a second is sent again, since what was sent into a dead
+// network comes through long after the network is back. A source with Options.Rotation Strict only waits. Bursts count
+// once a second.
 func (s *Source) NetworkChanged() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.failures > 0 && !s.limited && s.state != ConfigError && !s.change.At.IsZero() &&
-		time.Since(s.change.At) >= time.Second && !s.askedToWait() {
+	now := time.Now()
+	if !s.kicked.IsZero() && now.Sub(s.kicked) < kickEvery {
+		return
+	}
+	s.kicked = now
+	if s.failures > 0 && !s.limited && s.state != ConfigError && !s.askedToWait() {
 		s.slot = time.Time{}
+	}
+	if s.restart != nil && now.Sub(s.asked) >= kickEvery && s.opts.Rotation != Strict {
+		s.restart(errSendAgain)
 	}
 	s.nudge()
 }
+
+// kickEvery is the shortest time between two words of a changed network that count, and the age from which a request
+// without an answer is sent again.
+const kickEvery = time.Second
 
 // askedToWait says that the last failure came with a wait that the server asked for.
 func (s *Source) askedToWait() bool {
