@@ -180,15 +180,17 @@ func checkOrigin() error {
 func TestOwnAuthorizationIsKept(t *testing.T) {
 	check(func() error {
 		src := &tokens{}
+		var got string
 		c, err := client(func(req *http.Request) (*http.Response, error) {
-			return answer(req, 401, req.Header.Get("Authorization")), nil
+			got = req.Header.Get("Authorization")
+			return answer(req, 401, "you sent "+got), nil
 		}, api.Options{Token: src})
 		if err != nil {
 			return err
 		}
-		_, err = api.Do[struct{}](context.Background(), c, api.Request{Path: "/x", Header: http.Header{"Authorization": {"Basic x"}}})
+		_, err = api.Do[struct{}](context.Background(), c, api.Request{Path: "/x", Header: http.Header{"Authorization": {"Basic aGk6dGhlcmU="}}})
 		var e *api.Error
-		if !errors.As(err, &e) || string(e.Body) != "Basic x" || src.asked+src.renewed > 0 {
+		if !errors.As(err, &e) || got != "Basic aGk6dGhlcmU=" || string(e.Body) != "you sent Basic [redacted]" || src.asked+src.renewed > 0 {
 			return fmt.Errorf("%w; asked %d, renewed %d", err, src.asked, src.renewed)
 		}
 		return c.Close()

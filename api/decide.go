@@ -108,7 +108,7 @@ func (cl *call) giveUp(res *http.Response) {
 	cl.status = res.StatusCode
 	cl.contentType = res.Header.Get("Content-Type")
 	if a, ok := res.Body.(*attempt); ok {
-		cl.answer = a.drain(res)
+		cl.answer = cl.redact(a.drain(res))
 		return
 	}
 	_ = res.Body.Close()
@@ -195,6 +195,6 @@ func (cl *call) fail(kind error, fault Fault, err error) *Error {
 	if cl.req.URL != nil {
 		e.Op += " " + cl.req.URL.Path
 	}
-	e.setBody(cl.redact(cl.answer), cl.contentType)
+	e.setBody(cl.answer, cl.contentType)
 	return e
 }
