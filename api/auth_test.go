@@ -55,7 +55,7 @@ func checkRenew() error {
 	}{
 		{"stale", "Bearer token-1", "", 200, 1, 20},
 		{"stale, and told so", "Bearer token-1", `Bearer realm="x", error="invalid_token"`, 200, 1, 20},
-		{"none is good", "-", "", 401, 1, 11},
+		{"none is good", "-", "", 401, 1, 12}, // the new one is given time, once
 		{"scope", "-", `Bearer error="insufficient_scope"`, 401, 0, 10},
 		{"another scheme", "-", `Basic realm="x"`, 401, 0, 10},
 	} {
@@ -104,6 +104,56 @@ func checkRenew() error {
 	}
 	return nil
 }
+
+// TestTooYoungTokenIsGivenTime: a server refuses the new token for its first second, since its clock is behind that of
+// the one who made it; and a source has no other token yet, and so returns the same. No call fails, no second token is
+// asked for, and nobody is held back later.
+func TestTooYoungTokenIsGivenTime(t *testing.T) {
+	check(func() error {
+		for _, src := range []interface {
+			api.TokenSource
+			count() int
+		}{&tokens{}, &hesitant{}} {
+			begun := time.Now()
+			refused := 0
+			c, err := client(func(req *http.Request) (*http.Response, error) {
+				if req.Header.Get("Authorization") == "Bearer token-0" && src.count() == 0 || time.Since(begun) < time.Second {
+					refused++
+					return answer(req, 401, ""), nil
+				}
+				return answer(req, 200, ""), nil
+			}, api.Options{Token: src})
+			if err != nil {
+				return err
+			}
+			for range 5 {
+				if status, _, err := get(context.Background(), c, "POST", "/x", ""); status != 200 {
+					return fmt.Errorf("%T: %d, %w", src, status, err)
+				}
+			}
+			if src.count() != 1 || refused > 2 {
+				return fmt.Errorf("%T: asked for %d tokens, %d refused", src, src.count(), refused)
+			}
+			if err := c.Close(); err != nil {
+				return err
+			}
+		}
+		return nil
+	}).run(t)
+}
+
+// hesitant is a source that waits instead of making another token.
+type hesitant struct{ n int }
+
+func (s *hesitant) Token(context.Context) (string, error) { return "token-0", nil }
+
+func (s *hesitant) Renew(_ context.Context, stale string) (string, error) {
+	s.n++
+	time.Sleep(2 * time.Second)
+	return stale, nil
+}
+
+func (s *hesitant) count() int { return s.n }
 
 // TestManyRefusedAtOnceRenewOnce: 1,000 calls meet the end of a token together.
 func TestManyRefusedAtOnceRenewOnce(t *testing.T) {

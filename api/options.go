@@ -19,7 +19,7 @@ type TokenSource interface {
 	// Token returns a token to use now.
 	Token(ctx context.Context) (string, error)
 	// Renew returns another token than stale, which the server refused: the present one if it is another already, else
-	// a new one.
+	// a new one. Where stale is so young that its age may be what is wrong, it may wait and return stale.
 	Renew(ctx context.Context, stale string) (string, error)
 }
 
