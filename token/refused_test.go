@@ -122,9 +122,13 @@ func TestUnclearAnswersBecomeSettings(t *testing.T) {
 
 func TestAskedForWaitIsKept(t *testing.T) {
 	inBubble(t, func(ctx context.Context) error {
-		for _, asked := range []time.Duration{5 * time.Second, 10 * time.Minute, 100 * time.Hour} {
+		for n, asked := range []time.Duration{5 * time.Second, 10 * time.Minute, 100 * time.Hour, 5 * time.Second, 10 * time.Minute} {
 			i := &issuer{life: time.Hour, err: &token.RefreshError{Status: 429, RetryAfter: asked}}
-			s, err := signedIn(token.Options{Refresh: i.refresh}, time.Hour)
+			o := token.Options{Refresh: i.refresh}
+			if n > 2 { // the short wait for a grace period is no excuse
+				i.err, o.Rotation = &token.RefreshError{Status: 503, RetryAfter: asked}, token.Strict
+			}
+			s, err := signedIn(o, time.Hour)
 			if err != nil {
 				return err
 			}
