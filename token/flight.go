@@ -65,6 +65,9 @@ var errAskAgain = errors.New("token: ask again")
 func (s *Source) refresh(f *flight) (string, error) {
 	ctx, cancel := context.WithTimeout(s.ctx, s.flightLimit())
 	defer cancel()
+	if s.offline() {
+		return "", s.failed(f, 0, ErrOffline, outcome{reason: "no network"})
+	}
 	unlock, err := s.opts.Store.Lock(ctx)
 	if err != nil {
 		err = fmt.Errorf("wait for another process's refresh: %w", err)

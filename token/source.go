@@ -56,6 +56,10 @@ type Options struct {
 	// Its error is ignored. nil means that nothing is done about them.
 	Revoke func(ctx context.Context, late Tokens) error
 
+	// Online says whether there is a network. While it says no, no refresh is sent: it is asked before each, by several
+	// goroutines, and must not block. Tell NetworkChanged when there is one again. nil means that there always is.
+	Online func() bool
+
 	// Now is the wall clock. Defaults to time.Now.
 	Now func() time.Time
 
@@ -288,13 +292,23 @@ func (s *Source) Watch(ctx context.Context) <-chan Change { return s.hub.Watch(c
 // NetworkChanged tells that there may be a network again: a refresh that waits after failures is sent now, unless the
 // server asked for the wait.
 func (s *Source) NetworkChanged() {
+	if s.offline() {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.failures > 0 && !s.limited && s.state != ConfigError && !s.change.At.IsZero() &&
-		time.Since(s.change.At) >= time.Second && !s.askedToWait() {
+	switch {
+	case s.failures == 0 || s.limited || s.state == ConfigError:
+	case errors.Is(s.lastErr, ErrOffline), // nothing was sent
+		!s.change.At.IsZero() && time.Since(s.change.At) >= time.Second && !s.askedToWait():
 		s.slot = time.Time{}
 	}
 	s.nudge()
+}
+
+// offline says that there is no network.
+func (s *Source) offline() bool {
+	return s.opts.Online != nil && !s.opts.Online() && planted != bugRefreshOffline
 }
 
 // askedToWait says that the last failure came with a wait that the server asked for.
