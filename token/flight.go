@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,10 +15,11 @@ const unclearTries = 2
 
 // flight is one refresh on its way; access and err are set when done is closed.
 type flight struct {
-	turn    int    // of the session that it is for
-	gen     uint64 // of the tokens that it replaces
-	refused bool   // the server refused those
-	asking  bool   // the request may be on its way; guarded by Source.mu
+	turn    int          // of the session that it is for
+	gen     uint64       // of the tokens that it replaces
+	refused bool         // the server refused those
+	asking  bool         // the request may be on its way; guarded by Source.mu
+	waiting atomic.Int64 // callers
 	done    chan struct{}
 	access  string
 	err     error
