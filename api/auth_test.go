@@ -291,3 +291,66 @@ func (f failing) Token(ctx context.Context) (string, error) {
 }
 
 func (f failing) Renew(ctx context.Context, _ string) (string, error) { return f.Token(ctx) }
+
+// soon is the error of a source that knows when to ask again.
+type soon struct{ at time.Time }
+
+func (e soon) Error() string      { return "the authorization server has a moment's trouble" }
+func (e soon) RetryAt() time.Time { return e.at }
+
+// troubled is a source without a token until a time, which says that it is later still.
+type troubled struct{ until, says time.Time }
+
+func (s troubled) Token(context.Context) (string, error) {
+	if time.Now().Before(s.until) {
+		return "", fmt.Errorf("wrapped: %w", soon{s.says})
+	}
+	return "token", nil
+}
+
+func (s troubled) Renew(ctx context.Context, _ string) (string, error) { return s.Token(ctx) }
+
+func TestTokenIsWaitedFor(t *testing.T) { check(checkTokenLater).run(t) }
+
+// checkTokenLater makes calls while the source has no token: they wait for as long as they may, and no longer.
+func checkTokenLater() error {
+	for _, row := range []struct {
+		name       string
+		trouble    time.Duration
+		says       time.Duration
+		call       api.Call
+		took, most time.Duration
+		ok         bool
+	}{
+		{"a moment", 3 * time.Second, 3 * time.Second, api.Call{}, 3 * time.Second, 5 * time.Second, true},
+		{"over sooner than it said", 3 * time.Second, 20 * time.Second, api.Call{}, 3 * time.Second, 5 * time.Second, true},
+		{"longer than the call has", time.Hour, time.Minute, api.Call{}, 0, 0, false},
+		{"says the past", time.Hour, -time.Hour, api.Call{Deadline: 10 * time.Second}, 9 * time.Second, 10 * time.Second, false},
+		{"in a hurry", 3 * time.Second, 3 * time.Second, api.Call{FailFast: true}, 0, 0, false},
+	} {
+		began := time.Now()
+		asked := 0
+		c, err := client(func(req *http.Request) (*http.Response, error) {
+			asked++
+			return answer(req, 200, ""), nil
+		}, api.Options{Token: troubled{began.Add(row.trouble), began.Add(row.says)}})
+		if err != nil {
+			return err
+		}
+		status, _, err := get(api.With(context.Background(), row.call), c, "GET", "/x", "")
+		took := time.Since(began)
+		var e *api.Error
+		switch {
+		case took < row.took || took > row.most, row.ok != (status == 200):
+			return fmt.Errorf("%s: %d, %w after %v", row.name, status, err, took)
+		case !row.ok && (!errors.As(err, &e) || !e.Retryable() || asked > 0):
+			return fmt.Errorf("%s: %w", row.name, err)
+		case !row.ok && errors.Is(err, api.ErrToken) && !e.RetryAt.Equal(began.Add(row.says)):
+			return fmt.Errorf("%s: come back at %v", row.name, e.RetryAt)
+		}
+		if err := c.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
+}

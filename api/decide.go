@@ -208,6 +208,10 @@ func (cl *call) fail(kind error, fault Fault, err error) *Error {
 	if cl.req.URL != nil {
 		e.Op += " " + cl.req.URL.Path
 	}
+	var t temporary
+	if errors.As(err, &t) && e.RetryAt.IsZero() {
+		e.RetryAt = t.RetryAt()
+	}
 	e.setBody(cl.answer, cl.contentType)
 	return e
 }

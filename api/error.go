@@ -138,6 +138,9 @@ func (e *Error) Retryable() bool {
 	switch e.Kind {
 	case ErrOffline, ErrCircuitOpen, ErrRateLimited, ErrBudget, ErrAttempts, ErrDeadline, ErrUnsafe, ErrCaptive: //nolint:errorlint // one of ours, never wrapped
 		return true
+	case ErrToken:
+		var t temporary
+		return errors.As(e.Err, &t)
 	case ErrStatus, ErrNotReplayable:
 		return e.Fault != FaultCaller && e.Fault != FaultAuth
 	}
