@@ -197,6 +197,13 @@ func (s *Source) ask(ctx context.Context, rec record) (t Tokens, err error) {
 		if errors.Is(err, ErrSignedOut) {
 			return Tokens{}, ErrSignedOut
 		}
+		if re, ok := errors.AsType[*RefreshError](err); ok { // what it says to classify stays
+			shown := *re
+			shown.Err = errors.New("its cause held a secret and isn't shown")
+			if !mentions(&shown, rec.Tokens) {
+				return Tokens{}, &shown
+			}
+		}
 		return Tokens{}, errors.New("token: the refresh failed; its error held a secret and isn't shown")
 	}
 	return t, err
