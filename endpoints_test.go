@@ -11,11 +11,13 @@ import (
 	"time"
 
 	"github.com/chatsdk/chatsdk"
+	"github.com/chatsdk/chatsdk/api"
 	"github.com/chatsdk/chatsdk/internal/wire"
 )
 
-// TestPostedMessagesAreSentAgain posts one message and a batch to a server whose first replies are lost.
-func TestPostedMessagesAreSentAgain(t *testing.T) {
+// TestPostedMessagesAreSentOnce posts one message and a batch to a server whose first replies are lost: that is told, since
+// the queue knows better when to send them again.
+func TestPostedMessagesAreSentOnce(t *testing.T) {
 	asked := map[string]int{}
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -53,9 +55,15 @@ func TestPostedMessagesAreSentAgain(t *testing.T) {
 	if err := client.SignIn(ctx, "ada", "pw"); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := client.PostMessage(ctx, "general", wire.SendRequest{ID: "1", Text: "hi"}); !errors.Is(err, api.ErrAttempts) {
+		t.Errorf("one, whose reply was lost: %v", err)
+	}
 	one, err := client.PostMessage(ctx, "general", wire.SendRequest{ID: "1", Text: "hi"})
 	if err != nil || one.Seq != 7 || one.ID != "1" {
 		t.Errorf("one: %+v, %v", one, err)
+	}
+	if _, err := client.PostMessages(ctx, wire.BatchRequest{}); !errors.Is(err, api.ErrAttempts) {
+		t.Errorf("batch, whose reply was lost: %v", err)
 	}
 	many, err := client.PostMessages(ctx, wire.BatchRequest{Messages: make([]wire.BatchEntry, 3)})
 	if err != nil || len(many.Results) != 3 {

@@ -55,7 +55,7 @@ func checkRenew() error {
 	}{
 		{"stale", "Bearer token-1", "", 200, 1, 20},
 		{"stale, and told so", "Bearer token-1", `Bearer realm="x", error="invalid_token"`, 200, 1, 20},
-		{"none is good", "-", "", 401, 1, 11},
+		{"none is good", "-", "", 401, 1, 12}, // the new one is given time, once
 		{"scope", "-", `Bearer error="insufficient_scope"`, 401, 0, 10},
 		{"another scheme", "-", `Basic realm="x"`, 401, 0, 10},
 	} {
@@ -104,6 +104,56 @@ func checkRenew() error {
 	}
 	return nil
 }
+
+// TestTooYoungTokenIsGivenTime: a server refuses the new token for its first second, since its clock is behind that of
+// the one who made it; and a source has no other token yet, and so returns the same. No call fails, no second token is
+// asked for, and nobody is held back later.
+func TestTooYoungTokenIsGivenTime(t *testing.T) {
+	check(func() error {
+		for _, src := range []interface {
+			api.TokenSource
+			count() int
+		}{&tokens{}, &hesitant{}} {
+			begun := time.Now()
+			refused := 0
+			c, err := client(func(req *http.Request) (*http.Response, error) {
+				if req.Header.Get("Authorization") == "Bearer token-0" && src.count() == 0 || time.Since(begun) < time.Second {
+					refused++
+					return answer(req, 401, ""), nil
+				}
+				return answer(req, 200, ""), nil
+			}, api.Options{Token: src})
+			if err != nil {
+				return err
+			}
+			for range 5 {
+				if status, _, err := get(context.Background(), c, "POST", "/x", ""); status != 200 {
+					return fmt.Errorf("%T: %d, %w", src, status, err)
+				}
+			}
+			if src.count() != 1 || refused > 2 {
+				return fmt.Errorf("%T: asked for %d tokens, %d refused", src, src.count(), refused)
+			}
+			if err := c.Close(); err != nil {
+				return err
+			}
+		}
+		return nil
+	}).run(t)
+}
+
+// hesitant is a source that waits instead of making another token.
+type hesitant struct{ n int }
+
+func (s *hesitant) Token(context.Context) (string, error) { return "token-0", nil }
+
+func (s *hesitant) Renew(_ context.Context, stale string) (string, error) {
+	s.n++
+	time.Sleep(2 * time.Second)
+	return stale, nil
+}
+
+func (s *hesitant) count() int { return s.n }
 
 // TestManyRefusedAtOnceRenewOnce: 1,000 calls meet the end of a token together.
 func TestManyRefusedAtOnceRenewOnce(t *testing.T) {
@@ -180,15 +230,17 @@ func checkOrigin() error {
 func TestOwnAuthorizationIsKept(t *testing.T) {
 	check(func() error {
 		src := &tokens{}
+		var got string
 		c, err := client(func(req *http.Request) (*http.Response, error) {
-			return answer(req, 401, req.Header.Get("Authorization")), nil
+			got = req.Header.Get("Authorization")
+			return answer(req, 401, "you sent "+got), nil
 		}, api.Options{Token: src})
 		if err != nil {
 			return err
 		}
-		_, err = api.Do[struct{}](context.Background(), c, api.Request{Path: "/x", Header: http.Header{"Authorization": {"Basic x"}}})
+		_, err = api.Do[struct{}](context.Background(), c, api.Request{Path: "/x", Header: http.Header{"Authorization": {"Basic aGk6dGhlcmU="}}})
 		var e *api.Error
-		if !errors.As(err, &e) || string(e.Body) != "Basic x" || src.asked+src.renewed > 0 {
+		if !errors.As(err, &e) || got != "Basic aGk6dGhlcmU=" || string(e.Body) != "you sent Basic [redacted]" || src.asked+src.renewed > 0 {
 			return fmt.Errorf("%w; asked %d, renewed %d", err, src.asked, src.renewed)
 		}
 		return c.Close()
@@ -239,3 +291,66 @@ func (f failing) Token(ctx context.Context) (string, error) {
 }
 
 func (f failing) Renew(ctx context.Context, _ string) (string, error) { return f.Token(ctx) }
+
+// soon is the error of a source that knows when to ask again.
+type soon struct{ at time.Time }
+
+func (e soon) Error() string      { return "the authorization server has a moment's trouble" }
+func (e soon) RetryAt() time.Time { return e.at }
+
+// troubled is a source without a token until a time, which says that it is later still.
+type troubled struct{ until, says time.Time }
+
+func (s troubled) Token(context.Context) (string, error) {
+	if time.Now().Before(s.until) {
+		return "", fmt.Errorf("wrapped: %w", soon{s.says})
+	}
+	return "token", nil
+}
+
+func (s troubled) Renew(ctx context.Context, _ string) (string, error) { return s.Token(ctx) }
+
+func TestTokenIsWaitedFor(t *testing.T) { check(checkTokenLater).run(t) }
+
+// checkTokenLater makes calls while the source has no token: they wait for as long as they may, and no longer.
+func checkTokenLater() error {
+	for _, row := range []struct {
+		name       string
+		trouble    time.Duration
+		says       time.Duration
+		call       api.Call
+		took, most time.Duration
+		ok         bool
+	}{
+		{"a moment", 3 * time.Second, 3 * time.Second, api.Call{}, 3 * time.Second, 5 * time.Second, true},
+		{"over sooner than it said", 3 * time.Second, 20 * time.Second, api.Call{}, 3 * time.Second, 5 * time.Second, true},
+		{"longer than the call has", time.Hour, time.Minute, api.Call{}, 0, 0, false},
+		{"says the past", time.Hour, -time.Hour, api.Call{Deadline: 10 * time.Second}, 9 * time.Second, 10 * time.Second, false},
+		{"in a hurry", 3 * time.Second, 3 * time.Second, api.Call{FailFast: true}, 0, 0, false},
+	} {
+		began := time.Now()
+		asked := 0
+		c, err := client(func(req *http.Request) (*http.Response, error) {
+			asked++
+			return answer(req, 200, ""), nil
+		}, api.Options{Token: troubled{began.Add(row.trouble), began.Add(row.says)}})
+		if err != nil {
+			return err
+		}
+		status, _, err := get(api.With(context.Background(), row.call), c, "GET", "/x", "")
+		took := time.Since(began)
+		var e *api.Error
+		switch {
+		case took < row.took || took > row.most, row.ok != (status == 200):
+			return fmt.Errorf("%s: %d, %w after %v", row.name, status, err, took)
+		case !row.ok && (!errors.As(err, &e) || !e.Retryable() || asked > 0):
+			return fmt.Errorf("%s: %w", row.name, err)
+		case !row.ok && errors.Is(err, api.ErrToken) && !e.RetryAt.Equal(began.Add(row.says)):
+			return fmt.Errorf("%s: come back at %v", row.name, e.RetryAt)
+		}
+		if err := c.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -49,6 +49,9 @@ func New(opts Options) (*Client, error) {
 		opts: opts, base: base, rt: opts.Transport, rng: newJitter(opts.Rand),
 		hosts: map[hostKey]*host{}, tell: teller{to: opts.OnStateChange, log: opts.Logger},
 	}
+	if opts.Token != nil {
+		c.opts.Token = &patient{opts.Token, opts.FailFast, opts.MaxRetryAfter, c.rng, opts.Logger}
+	}
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	c.attempts.next, c.attempts.prev = &c.attempts, &c.attempts
 	if base != nil {

@@ -11,7 +11,7 @@ import (
 // trying again help, is it safe, can the body be had again, is there an attempt, a token of the budget and time left.
 func (cl *call) decide(v verdict, res *http.Response, err error) (wait time.Duration, stop *Error) {
 	if v.fault == FaultAuth {
-		return 0, cl.renew(v, res)
+		return cl.renew(v, res)
 	}
 	if err == nil || v.sent != SentNothing {
 		cl.counted++
@@ -108,7 +108,7 @@ func (cl *call) giveUp(res *http.Response) {
 	cl.status = res.StatusCode
 	cl.contentType = res.Header.Get("Content-Type")
 	if a, ok := res.Body.(*attempt); ok {
-		cl.answer = a.drain(res)
+		cl.answer = cl.redact(a.drain(res))
 		return
 	}
 	_ = res.Body.Close()
@@ -121,42 +121,55 @@ const (
 	rejectLimit = 10 * time.Minute
 )
 
-// renew answers a 401: with another token the request goes again, once. It returns nil if it does.
-func (cl *call) renew(v verdict, res *http.Response) *Error {
-	h, now := cl.h, time.Now()
-	h.mu.Lock()
-	switch {
-	case cl.renewed && planted != bugRenewAlways:
-		h.rejected++
-		h.noRenew = now.Add(min(rejectHold<<min(h.rejected-1, 5), rejectLimit))
-	}
-	held := now.Before(h.noRenew)
-	h.mu.Unlock()
-	if planted == bugRenewAlways {
-		held = false
-	}
+// youth is how long a refused new token is waited for: its server's clock may be ahead of the one that it is shown to, or
+// their machines don't all know it yet (nbf and iat, RFC 7519 4.1.5). Another token would be as young.
+const youth = 2 * time.Second
+
+// renew answers a 401: the request goes again, once with another token, and once with one that is older by a while where
+// that is refused too. stop is nil if it does.
+func (cl *call) renew(v verdict, res *http.Response) (wait time.Duration, stop *Error) {
+	always := planted == bugRenewAlways
 	switch {
 	case !cl.tokens:
-		return cl.fail(v.kind, v.fault, nil)
-	case cl.renewed && planted != bugRenewAlways, held, !renewable(res.Header.Values("Www-Authenticate")), !cl.body.replayable():
-		return cl.fail(ErrUnauthorized, v.fault, nil)
+		return 0, cl.fail(v.kind, v.fault, nil)
+	case cl.held() && !always, !renewable(res.Header.Values("Www-Authenticate")), !cl.body.replayable():
+		return 0, cl.fail(ErrUnauthorized, v.fault, nil)
+	case cl.aged && !always, cl.renewed && cl.late(time.Now().Add(youth)) && !always:
+		cl.holdTokens()
+		return 0, cl.fail(ErrUnauthorized, v.fault, nil)
+	case cl.renewed && !always:
+		cl.aged = true
+		cl.giveUp(res)
+		return youth, nil
 	}
 	cl.renewed = true
 	ctx := cl.limits()
 	defer ctx.end()
 	token, err := cl.c.opts.Token.Renew(ctx, cl.token)
 	cl.giveUp(res)
-	switch {
-	case err != nil:
-		return asError(cl.tokenFailed(ctx.cause(err)))
-	case token == cl.token:
-		return cl.fail(ErrUnauthorized, v.fault, errors.New("the token source gave the same token again"))
+	if err != nil {
+		return 0, asError(cl.tokenFailed(ctx.cause(err)))
 	}
-	if planted == bugTokenOnce {
-		return nil
+	cl.aged = token == cl.token // the source has waited, or has no other: once more, and that's that
+	if planted != bugTokenOnce {
+		cl.token = token
 	}
-	cl.token = token
-	return nil
+	return 0, nil
+}
+
+// held says that no other token is asked for now.
+func (cl *call) held() bool {
+	cl.h.mu.Lock()
+	defer cl.h.mu.Unlock()
+	return time.Now().Before(cl.h.noRenew)
+}
+
+// holdTokens notes that a new token was refused too.
+func (cl *call) holdTokens() {
+	cl.h.mu.Lock()
+	defer cl.h.mu.Unlock()
+	cl.h.rejected++
+	cl.h.noRenew = time.Now().Add(min(rejectHold<<min(cl.h.rejected-1, 5), rejectLimit))
 }
 
 // asError is for the errors of a call, all of which are *Error.
@@ -195,6 +208,10 @@ func (cl *call) fail(kind error, fault Fault, err error) *Error {
 	if cl.req.URL != nil {
 		e.Op += " " + cl.req.URL.Path
 	}
-	e.setBody(cl.redact(cl.answer), cl.contentType)
+	var t temporary
+	if errors.As(err, &t) && e.RetryAt.IsZero() {
+		e.RetryAt = t.RetryAt()
+	}
+	e.setBody(cl.answer, cl.contentType)
 	return e
 }

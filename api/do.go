@@ -150,7 +150,8 @@ func (c *Client) newRequest(ctx context.Context, r Request) (*http.Request, erro
 // refusal is the error of a refusing answer.
 func (cl *call) refusal(res *http.Response) error {
 	cl.status, cl.contentType = res.StatusCode, res.Header.Get("Content-Type")
-	cl.answer, _ = io.ReadAll(io.LimitReader(res.Body, maxErrorBody)) // what came of it is better than nothing
+	answer, _ := io.ReadAll(io.LimitReader(res.Body, maxErrorBody)) // what came of it is better than nothing
+	cl.answer = cl.redact(answer)
 	kind, fault := ErrStatus, FaultCaller
 	if cl.kind != nil {
 		kind, fault = cl.kind, cl.fault

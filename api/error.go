@@ -74,7 +74,8 @@ const maxHistory = 32
 // maxErrorBody bounds the refusing answer that an Error keeps.
 const maxErrorBody = 16 << 10
 
-// Error is the failure of a call. It never holds a token, an API key or a query.
+// Error is the failure of a call. It never holds a token, an API key or a query; of what a server says that repeats its
+// request, the credentials of its header are taken out.
 type Error struct {
 	Op       string // method and path
 	Kind     error  // one of the Err… variables
@@ -137,6 +138,9 @@ func (e *Error) Retryable() bool {
 	switch e.Kind {
 	case ErrOffline, ErrCircuitOpen, ErrRateLimited, ErrBudget, ErrAttempts, ErrDeadline, ErrUnsafe, ErrCaptive: //nolint:errorlint // one of ours, never wrapped
 		return true
+	case ErrToken:
+		var t temporary
+		return errors.As(e.Err, &t)
 	case ErrStatus, ErrNotReplayable:
 		return e.Fault != FaultCaller && e.Fault != FaultAuth
 	}

@@ -28,6 +28,8 @@ const (
 	BugKeyTrusted    = bugKeyTrusted
 	BugRenewAlways   = bugRenewAlways
 	BugNoRewind      = bugNoRewind
+
+	BugTokenImpatient = bugTokenImpatient
 )
 
 // Plant puts a mistake in force.

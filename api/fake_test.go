@@ -139,6 +139,12 @@ type tokens struct {
 
 func (s *tokens) name() string { return fmt.Sprintf("token-%d", s.n) }
 
+func (s *tokens) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.renewed
+}
+
 func (s *tokens) Token(context.Context) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -14,12 +14,13 @@ import (
 )
 
 // TokenSource gives access tokens. It is called from many goroutines at once and has to answer from what it holds while
-// that is good.
+// that is good. An error with a method RetryAt() time.Time says that there may be a token then: the call waits for it, if
+// its deadline allows that and it isn't to fail fast.
 type TokenSource interface {
 	// Token returns a token to use now.
 	Token(ctx context.Context) (string, error)
 	// Renew returns another token than stale, which the server refused: the present one if it is another already, else
-	// a new one.
+	// a new one. Where stale is so young that its age may be what is wrong, it may wait and return stale.
 	Renew(ctx context.Context, stale string) (string, error)
 }
 

@@ -8,21 +8,22 @@ var planted bug
 
 // Mistakes.
 const (
-	bugNone          bug = iota
-	bugNoGeneration      // the circuit takes results of an earlier generation and of lost probes
-	bugRetrySent         // a POST is sent again though it may have been processed
-	bugJitterBelow       // jitter may end a wait before Retry-After
-	bugCancelCounts      // a call that its caller cancelled counts as a fault of the server
-	bugNoDrain           // the body of an answer that is tried again isn't read and closed
-	bugFreshKey          // each attempt gets an Idempotency-Key of its own
-	bugTokenOnce         // the token is fetched once for all attempts
-	bugRetryOffline      // attempts are made and waits slept through without a network
-	bugBudgetPath        // lost requests are charged to the retry budget
-	bugHungProbe         // a probe that never ends keeps the circuit half-open
-	bugPanicKeeps        // a panic in a probe keeps its permit
-	bugDateAbsolute      // an HTTP date is compared with our clock, not with the server's
-	bugTokenAnywhere     // the token goes to every host
-	bugKeyTrusted        // an Idempotency-Key makes a call idempotent, whatever the server does with it
-	bugRenewAlways       // every 401 asks for another token, as often as it comes
-	bugNoRewind          // a body is sent again from where the last attempt stopped
+	bugNone           bug = iota
+	bugNoGeneration       // the circuit takes results of an earlier generation and of lost probes
+	bugRetrySent          // a POST is sent again though it may have been processed
+	bugJitterBelow        // jitter may end a wait before Retry-After
+	bugCancelCounts       // a call that its caller cancelled counts as a fault of the server
+	bugNoDrain            // the body of an answer that is tried again isn't read and closed
+	bugFreshKey           // each attempt gets an Idempotency-Key of its own
+	bugTokenOnce          // the token is fetched once for all attempts
+	bugRetryOffline       // attempts are made and waits slept through without a network
+	bugBudgetPath         // lost requests are charged to the retry budget
+	bugHungProbe          // a probe that never ends keeps the circuit half-open
+	bugPanicKeeps         // a panic in a probe keeps its permit
+	bugDateAbsolute       // an HTTP date is compared with our clock, not with the server's
+	bugTokenAnywhere      // the token goes to every host
+	bugKeyTrusted         // an Idempotency-Key makes a call idempotent, whatever the server does with it
+	bugRenewAlways        // every 401 asks for another token, as often as it comes
+	bugTokenImpatient     // a moment without a token fails the call
+	bugNoRewind           // a body is sent again from where the last attempt stopped
 )

@@ -32,6 +32,7 @@ func TestPlantedMistakesAreFound(t *testing.T) {
 		"budget for path loss":       {api.BugBudgetPath, checkBudgetPath, "TestLostRequestsCostNoBudget"},
 		"hung probe":                 {api.BugHungProbe, checkHungProbe, "TestHungProbeLosesItsLease"},
 		"panic keeps the permit":     {api.BugPanicKeeps, checkPanicProbe, "TestPanicInAProbeGivesItsPermitBack"},
+		"no patience for a token":    {api.BugTokenImpatient, checkTokenLater, "TestTokenIsWaitedFor"},
 		"body not rewound":           {api.BugNoRewind, checkRewind, "TestBodyGoesWholeEachTime"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -25,11 +25,48 @@ func (e *Error) setBody(body []byte, contentType string) {
 }
 
 // redact takes the call's secrets out of what a server says: one that echoes its request mustn't put them into an error.
+// It is called for each answer, with the token of its attempt still at hand.
 func (cl *call) redact(body []byte) []byte {
-	for _, secret := range []string{cl.token, cl.c.opts.APIKey} {
-		if secret != "" {
-			body = bytes.ReplaceAll(body, []byte(secret), []byte("[redacted]"))
+	cut, longest := len(body) >= maxErrorBody, 0
+	for _, secret := range cl.secrets() {
+		for _, s := range spellings(secret) {
+			body = bytes.ReplaceAll(body, s, []byte("[redacted]"))
+			longest = max(longest, len(s))
 		}
 	}
+	if cut { // it may have been cut in the middle of one
+		body = body[:max(len(body)-longest, 0)]
+	}
 	return body
+}
+
+// secrets are those that the request carries: ours, and those that the caller put into its header.
+func (cl *call) secrets() []string {
+	all := []string{cl.token, cl.c.opts.APIKey}
+	for _, name := range []string{fieldAuthorization, "Proxy-Authorization"} {
+		for _, value := range cl.req.Header.Values(name) {
+			if _, credentials, ok := strings.Cut(value, " "); ok { // behind the scheme, which is no secret
+				value = strings.TrimSpace(credentials)
+			}
+			all = append(all, value)
+		}
+	}
+	all = append(all, cl.req.Header.Values(fieldAPIKey)...)
+	for _, cookie := range cl.req.Cookies() {
+		all = append(all, cookie.Value)
+	}
+	return all
+}
+
+// spellings are a secret as it is and as JSON has it: with signs of HTML escaped, and with slashes too.
+func spellings(secret string) [][]byte {
+	if secret == "" {
+		return nil
+	}
+	out := [][]byte{[]byte(secret)}
+	if quoted, err := json.Marshal(secret); err == nil {
+		quoted = quoted[1 : len(quoted)-1]
+		out = append(out, quoted, bytes.ReplaceAll(quoted, []byte("/"), []byte(`\/`)))
+	}
+	return out
 }

@@ -34,7 +34,8 @@ type call struct {
 	counted int // of those, the ones that may have sent something
 	fails   int // in a row: grows the waits
 	freshed bool
-	renewed bool
+	renewed bool // another token was asked for
+	aged    bool // the token was given time
 	token   string
 	history []Attempt
 

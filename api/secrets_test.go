@@ -91,3 +91,51 @@ func TestSecretsAreNeverShown(t *testing.T) {
 		return c.Close()
 	}).run(t)
 }
+
+// TestEchoedCredentialsAreTakenOut: a server says back, in every spelling, what a request brought with it, and the token
+// of an attempt before the last.
+func TestEchoedCredentialsAreTakenOut(t *testing.T) {
+	check(func() error {
+		tries := 0
+		c, err := client(func(req *http.Request) (*http.Response, error) {
+			if tries++; tries > 1 && req.URL.Path == "/again" {
+				return nil, errLost
+			}
+			said := strings.Join(append(req.Header.Values("Authorization"), append(req.Header.Values("Cookie"), req.Header.Get("X-Api-Key"))...), " ")
+			if req.URL.Path == "/long" { // what is kept of it ends in the middle of the token
+				said = strings.Repeat(".", 16<<10-20) + said
+			}
+			escaped := strings.ReplaceAll(fmt.Sprintf("%q", said), "/", `\/`)
+			status := map[string]int{"/again": 503}[req.URL.Path]
+			return answer(req, max(status, 403), said+fmt.Sprintf("%q", said)+escaped), nil
+		}, api.Options{Token: &slashes{}, APIKey: "s3cret/key", MaxAttempts: 3, Deadline: time.Minute})
+		if err != nil {
+			return err
+		}
+		own := http.Header{
+			"Authorization": {"Bearer s3cret/own+token=="}, "X-Api-Key": {"s3cret-own-key"}, "Cookie": {"a=s3cret-a; b=s3cret-b"},
+		}
+		for path, header := range map[string]http.Header{"/x": own, "/y": nil, "/long": nil, "/again": nil} {
+			tries = 0
+			_, err := api.Do[struct{}](context.Background(), c, api.Request{Path: path, Header: header})
+			var e *api.Error
+			if !errors.As(err, &e) || len(e.Body) == 0 {
+				return fmt.Errorf("%s: %w", path, err)
+			}
+			if shown := fmt.Sprintf("%v %s %+v", err, e.Body, e.Problem); strings.Contains(shown, "s3cr") {
+				return fmt.Errorf("%s: shown %.300s", path, shown[strings.Index(shown, "s3cr"):])
+			}
+		}
+		return c.Close()
+	}).run(t)
+}
+
+// slashes is a source with another token each time.
+type slashes struct{ n int }
+
+func (s *slashes) Token(context.Context) (string, error) {
+	s.n++
+	return fmt.Sprintf("s3cret/%d+/token", s.n), nil
+}
+
+func (s *slashes) Renew(ctx context.Context, _ string) (string, error) { return s.Token(ctx) }

@@ -107,15 +107,17 @@ func (s *Source) publishLocked(e event) {
 
 // holdBackLocked sets when the next refresh may be sent.
 func (s *Source) holdBackLocked(e event) {
-	wait := backoff.Delay(s.opts.Rand, retryFirst, retryLimit, s.failures)
+	wait, least := backoff.Delay(s.opts.Rand, retryFirst, retryLimit, s.failures), time.Duration(0)
 	if e.in == inMisconfigured {
 		wait = configHold
 	}
 	if e.out.wait > 0 {
-		wait = max(wait, e.out.wait+time.Duration(s.opts.Rand.Int64N(int64(e.out.wait/waitJitter)+1)))
+		least = e.out.wait + time.Duration(s.opts.Rand.Int64N(int64(e.out.wait/waitJitter)+1))
 	}
+	wait = max(wait, least)
+	s.limited = false
 	if s.opts.Rotation == Strict && e.out.maybe {
-		wait = s.spareLocked(wait, e.lost)
+		wait = max(s.spareLocked(wait, e.lost), least)
 	}
 	s.slot = time.Now().Add(wait)
 }

@@ -76,8 +76,18 @@ func (s *Source) Renew(ctx context.Context, stale string) (string, error) {
 	return f.wait(ctx)
 }
 
+// maxWaiting bounds the callers that one refresh keeps, a bound like that of the calls that wait for a host in api.
+const maxWaiting = 10_000
+
+// errCrowd is what those beyond it get.
+var errCrowd = errors.New("token: too many callers wait for the refresh already")
+
 // wait returns the refresh's outcome.
 func (f *flight) wait(ctx context.Context) (string, error) {
+	defer f.waiting.Add(-1)
+	if f.waiting.Add(1) > maxWaiting {
+		return "", &RetryError{At: time.Now().Add(retryFirst), Err: errCrowd}
+	}
 	select {
 	case <-f.done:
 		return f.access, f.err

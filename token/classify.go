@@ -137,9 +137,6 @@ func (e *RefreshError) trouble() outcome {
 	if e.Status == 511 { // RFC 6585 6
 		return outcome{reason: "a portal answered", offTrack: true}
 	}
-	if e.Status == 503 && e.RetryAfter > 0 {
-		o.maybe = false // whoever says when to come back has looked at nothing yet
-	}
 	return o
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,10 +15,11 @@ const unclearTries = 2
 
 // flight is one refresh on its way; access and err are set when done is closed.
 type flight struct {
-	turn    int    // of the session that it is for
-	gen     uint64 // of the tokens that it replaces
-	refused bool   // the server refused those
-	asking  bool   // the request may be on its way; guarded by Source.mu
+	turn    int          // of the session that it is for
+	gen     uint64       // of the tokens that it replaces
+	refused bool         // the server refused those
+	asking  bool         // the request may be on its way; guarded by Source.mu
+	waiting atomic.Int64 // callers
 	done    chan struct{}
 	access  string
 	err     error
@@ -65,6 +67,9 @@ var errAskAgain = errors.New("token: ask again")
 func (s *Source) refresh(f *flight) (string, error) {
 	ctx, cancel := context.WithTimeout(s.ctx, s.flightLimit())
 	defer cancel()
+	if s.offline() {
+		return "", s.failed(f, 0, ErrOffline, outcome{reason: "no network"})
+	}
 	unlock, err := s.opts.Store.Lock(ctx)
 	if err != nil {
 		err = fmt.Errorf("wait for another process's refresh: %w", err)
@@ -215,6 +220,13 @@ func (s *Source) askOnce(ctx context.Context, rec record) (t Tokens, err error) 
 	if err != nil && mentions(err, rec.Tokens) {
 		if errors.Is(err, ErrSignedOut) {
 			return Tokens{}, ErrSignedOut
+		}
+		if re, ok := errors.AsType[*RefreshError](err); ok { // what it says to classify stays
+			shown := *re
+			shown.Err = errors.New("its cause held a secret and isn't shown")
+			if !mentions(&shown, rec.Tokens) {
+				return Tokens{}, &shown
+			}
 		}
 		return Tokens{}, errors.New("token: the refresh failed; its error held a secret and isn't shown")
 	}

@@ -58,7 +58,7 @@ func checkOutcomes() error {
 		{"501", answer(501, ""), "transient", true, 0},
 		{"502 page", page(502), "transient", true, 0},
 		{"503", answer(503, ""), "transient", true, 0},
-		{"503, told", &token.RefreshError{Status: 503, RetryAfter: time.Second}, "transient", false, time.Second},
+		{"503, told", &token.RefreshError{Status: 503, RetryAfter: time.Second}, "transient", true, time.Second},
 		{"504", page(504), "transient", true, 0},
 		{"511", page(511), "transient", false, 0},
 		{"200 page", page(200), "transient", false, 0},

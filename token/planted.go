@@ -18,6 +18,7 @@ const (
 	bugStaleFailsCaller        // a failed early refresh fails a caller whose token is still good
 	bugPortalBelieved          // a reply isn't looked at before it is taken for tokens
 	bugNoNegativeCache         // a failure isn't shared with whoever asks next
+	bugRefreshOffline          // refreshes are sent without a network
 )
 
 // planted is set by tests alone, before the source is made.

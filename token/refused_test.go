@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -122,9 +123,13 @@ func TestUnclearAnswersBecomeSettings(t *testing.T) {
 
 func TestAskedForWaitIsKept(t *testing.T) {
 	inBubble(t, func(ctx context.Context) error {
-		for _, asked := range []time.Duration{5 * time.Second, 10 * time.Minute, 100 * time.Hour} {
+		for n, asked := range []time.Duration{5 * time.Second, 10 * time.Minute, 100 * time.Hour, 5 * time.Second, 10 * time.Minute} {
 			i := &issuer{life: time.Hour, err: &token.RefreshError{Status: 429, RetryAfter: asked}}
-			s, err := signedIn(token.Options{Refresh: i.refresh}, time.Hour)
+			o := token.Options{Refresh: i.refresh}
+			if n > 2 { // the short wait for a grace period is no excuse
+				i.err, o.Rotation = &token.RefreshError{Status: 503, RetryAfter: asked}, token.Strict
+			}
+			s, err := signedIn(o, time.Hour)
 			if err != nil {
 				return err
 			}
@@ -148,6 +153,41 @@ func TestAskedForWaitIsKept(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+func TestOfflineSendsNothing(t *testing.T) { inBubble(t, checkOffline) }
+
+// A token runs out while there is no network: nothing is sent, callers are told why, and the network's return brings a
+// token at once.
+func checkOffline(ctx context.Context) error {
+	i := &issuer{life: time.Hour}
+	var online atomic.Bool
+	s, err := signedIn(token.Options{Refresh: i.refresh, Online: online.Load}, time.Minute)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	_ = s.Start()
+	for began := time.Now(); time.Since(began) < 20*time.Minute; time.Sleep(time.Second) {
+		s.NetworkChanged() // another network that leads nowhere
+		got, err := s.Token(ctx)
+		var retry *token.RetryError
+		switch over := time.Since(began) > time.Minute; {
+		case i.count() > 0:
+			return fmt.Errorf("%d requests without a network", i.count())
+		case over && (!errors.As(err, &retry) || !errors.Is(err, token.ErrOffline)):
+			return fmt.Errorf("without a network: %w", err)
+		case time.Since(began) < 50*time.Second && wants(got, err, access(0)) != nil:
+			return fmt.Errorf("without a network and with a good token: %q, %w", got, err)
+		}
+	}
+	online.Store(true)
+	s.NetworkChanged()
+	time.Sleep(1100 * time.Millisecond) // a request takes one second
+	if got, ok := s.AccessToken(); !ok || got != access(1) || s.State().State != token.Fresh {
+		return fmt.Errorf("back online: %v, %+v after %d requests", ok, s.State(), i.count())
+	}
+	return nil
 }
 
 func TestNetworkChangedEndsTheWait(t *testing.T) {

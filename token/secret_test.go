@@ -168,6 +168,25 @@ func TestNoLogLineOrErrorHoldsAToken(t *testing.T) {
 	}
 }
 
+// TestHiddenErrorIsJudgedAllTheSame: that an error held a secret changes its text, not what it means.
+func TestHiddenErrorIsJudgedAllTheSame(t *testing.T) {
+	inBubble(t, func(ctx context.Context) error {
+		i := &issuer{err: fmt.Errorf("wrapped: %w", &token.RefreshError{
+			Status: 400, Code: "invalid_grant", JSON: true, Err: fmt.Errorf("refused %s", access(0)),
+		})}
+		s, err := signedIn(token.Options{Refresh: i.refresh}, time.Hour)
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+		_, err = s.Renew(ctx, access(0))
+		if !errors.Is(err, token.ErrSignedOut) || strings.Contains(err.Error(), secretPart) || s.State().State != token.ReauthRequired {
+			return fmt.Errorf("%w, %+v", err, s.State())
+		}
+		return nil
+	})
+}
+
 func FuzzReply(f *testing.F) {
 	for _, s := range []string{
 		`{"token":"a","refreshToken":"b","expiresIn":900}`, `{"access_token":"a","expires_in":"3600"}`, `{"token":"a","expiresIn":1e400}`,

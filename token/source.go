@@ -56,6 +56,10 @@ type Options struct {
 	// Its error is ignored. nil means that nothing is done about them.
 	Revoke func(ctx context.Context, late Tokens) error
 
+	// Online says whether there is a network. While it says no, no refresh is sent: it is asked before each, by several
+	// goroutines, and must not block. Tell NetworkChanged when there is one again. nil means that there always is.
+	Online func() bool
+
 	// Now is the wall clock. Defaults to time.Now.
 	Now func() time.Time
 
@@ -293,6 +297,9 @@ func (s *Source) Watch(ctx context.Context) <-chan Change { return s.hub.Watch(c
 // network comes through long after the network is back. A source with Options.Rotation Strict only waits. Bursts count
 // once a second.
 func (s *Source) NetworkChanged() {
+	if s.offline() {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
@@ -300,7 +307,7 @@ func (s *Source) NetworkChanged() {
 		return
 	}
 	s.kicked = now
-	if s.failures > 0 && !s.limited && s.state != ConfigError && !s.askedToWait() {
+	if s.failures > 0 && !s.limited && s.state != ConfigError && (errors.Is(s.lastErr, ErrOffline) || !s.askedToWait()) {
 		s.slot = time.Time{}
 	}
 	if s.restart != nil && now.Sub(s.asked) >= kickEvery && s.opts.Rotation != Strict {
@@ -312,6 +319,11 @@ func (s *Source) NetworkChanged() {
 // kickEvery is the shortest time between two words of a changed network that count, and the age from which a request
 // without an answer is sent again.
 const kickEvery = time.Second
+
+// offline says that there is no network.
+func (s *Source) offline() bool {
+	return s.opts.Online != nil && !s.opts.Online() && planted != bugRefreshOffline
+}
 
 // askedToWait says that the last failure came with a wait that the server asked for.
 func (s *Source) askedToWait() bool {

@@ -46,6 +46,40 @@ func checkThousandCallers(ctx context.Context) error {
 	return nil
 }
 
+// TestCrowdIsBounded: 10,000 callers wait for one refresh, and a few more are told so at once.
+func TestCrowdIsBounded(t *testing.T) {
+	inBubble(t, func(ctx context.Context) error {
+		i := &issuer{life: time.Hour}
+		s, err := signedIn(token.Options{Refresh: i.refresh}, time.Hour)
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+		var wg sync.WaitGroup
+		var served, refused atomic.Int32
+		for range 10_007 {
+			wg.Go(func() {
+				got, err := s.Renew(ctx, access(0))
+				var retry *token.RetryError
+				switch {
+				case got == access(1) && err == nil:
+					served.Add(1)
+				case errors.As(err, &retry) && retry.At.After(time.Now()):
+					refused.Add(1)
+				}
+			})
+		}
+		wg.Wait()
+		if served.Load() != 10_000 || refused.Load() != 7 {
+			return fmt.Errorf("%d served, %d told to come back", served.Load(), refused.Load())
+		}
+		if got, err := s.Renew(ctx, access(0)); wants(got, err, access(1)) != nil {
+			return fmt.Errorf("afterwards: %w", err)
+		}
+		return nil
+	})
+}
+
 func TestValidTokenIsServedWhileRefreshingFails(t *testing.T) { inBubble(t, checkValidTokenIsServed) }
 
 func checkValidTokenIsServed(ctx context.Context) error {

@@ -34,6 +34,9 @@ var (
 	// sense for a while: its clock, its keys or the audience are wrong.
 	ErrRejected = errors.New("token: the server refuses the tokens that it has just made")
 
+	// ErrOffline says that there is no network, by Options.Online, so that no refresh was sent.
+	ErrOffline = errors.New("token: no network")
+
 	// ErrClosed is returned by calls on a closed source. It matches net.ErrClosed too.
 	ErrClosed = fmt.Errorf("token: closed: %w", net.ErrClosed)
 )
@@ -95,3 +98,9 @@ func (e *RetryError) Error() string {
 }
 
 func (e *RetryError) Unwrap() error { return e.Err }
+
+// Temporary says that waiting may help.
+func (e *RetryError) Temporary() bool { return true }
+
+// RetryAt is At, for those who know this error by its methods alone.
+func (e *RetryError) RetryAt() time.Time { return e.At }
