@@ -105,7 +105,8 @@ func (c *Client) connectionAccount() string {
 }
 
 // updateReady tells queue and inbox what works now, and says whether there is a connection. It looks and tells under one
-// lock: a look from before a reconnect, told after it, would hold both back until the next one.
+// lock: a look from before a reconnect, told after it, would hold both back until the next one. Nothing is sent without
+// a session, though a connection outlives its end by a moment.
 func (c *Client) updateReady() bool {
 	c.ready.Lock()
 	defer c.ready.Unlock()
@@ -117,7 +118,8 @@ func (c *Client) updateReady() bool {
 	p := c.path
 	c.mu.Unlock()
 	c.inbox.NetworkUp(up)
-	c.queue.SetReady(up && p.account == c.queue.State().Account || !up && p.http)
+	_, session := c.tokens.Tokens()
+	c.queue.SetReady(session && (up && p.account == c.queue.State().Account || !up && p.http))
 	return up
 }
 
