@@ -107,7 +107,8 @@ func (c *Client) Session() (user, device string, ok bool) {
 	return t.User, t.Device, ok
 }
 
-// followSession stops the connection when the session is over: trying on with a dead grant helps nobody.
+// followSession holds the queue back while there is no session, and stops the connection when it is over: trying on with
+// a dead grant helps nobody.
 func (c *Client) followSession() {
 	for change := range c.tokens.Watch(c.ctx) {
 		c.updateReady()
