@@ -152,8 +152,16 @@ func (c *Client) setHTTP(works bool) {
 // lostHTTP notes that HTTP doesn't get through either.
 func (c *Client) lostHTTP() { c.setHTTP(false) }
 
-// sendOverHTTP sends a batch without the connection. A server that knows no batches gets one message at a time.
+// sendOverHTTP sends a batch without the connection. A server that knows no batches gets one message at a time. One batch
+// is under way at a time: side by side, on connections of their own, they overtake each other, and the server refuses
+// what came too early.
 func (c *Client) sendOverHTTP(ctx context.Context, account string, in wire.BatchRequest) ([]outbox.Result, error) {
+	select {
+	case c.httpTurn <- struct{}{}:
+		defer func() { <-c.httpTurn }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	access, err := c.tokens.Token(ctx)
 	if err != nil {
 		return nil, err
