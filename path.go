@@ -109,7 +109,8 @@ func (c *Client) connectionAccount() string {
 }
 
 // updateReady tells queue and inbox what works now, and says whether there is a connection. It looks and tells under one
-// lock: a look from before a reconnect, told after it, would hold both back until the next one.
+// lock: a look from before a reconnect, told after it, would hold both back until the next one. Nothing is sent without
+// a session, though a connection outlives its end by a moment.
 func (c *Client) updateReady() bool {
 	c.ready.Lock()
 	defer c.ready.Unlock()
@@ -121,7 +122,8 @@ func (c *Client) updateReady() bool {
 	p := c.path
 	c.mu.Unlock()
 	c.inbox.NetworkUp(up)
-	c.queue.SetReady(up && p.account == c.queue.State().Account || !up && p.http)
+	_, session := c.tokens.Tokens()
+	c.queue.SetReady(session && (up && p.account == c.queue.State().Account || !up && p.http))
 	return up
 }
 
@@ -154,8 +156,16 @@ func (c *Client) setHTTP(works bool) {
 // lostHTTP notes that HTTP doesn't get through either.
 func (c *Client) lostHTTP() { c.setHTTP(false) }
 
-// sendOverHTTP sends a batch without the connection. A server that knows no batches gets one message at a time.
+// sendOverHTTP sends a batch without the connection. A server that knows no batches gets one message at a time. One batch
+// is under way at a time: side by side, on connections of their own, they overtake each other, and the server refuses
+// what came too early.
 func (c *Client) sendOverHTTP(ctx context.Context, account string, in wire.BatchRequest) ([]outbox.Result, error) {
+	select {
+	case c.httpTurn <- struct{}{}:
+		defer func() { <-c.httpTurn }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	access, err := c.tokens.Token(ctx)
 	if err != nil {
 		return nil, err

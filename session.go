@@ -88,9 +88,10 @@ func (c *Client) session() (*token.Source, error) {
 }
 
 // SignOut ends the session here at once and asks the server, for as long as ctx lets it, to end it there too; the
-// error says whether the server heard. Queued messages stay queued.
+// error says whether the server heard. Queued messages stay queued, and what is queued from now on waits too.
 func (c *Client) SignOut(ctx context.Context) error {
 	was, err := c.tokens.Logout(ctx)
+	c.updateReady() // at once: the connection goes a moment later
 	c.rt.Disconnect()
 	if was.Access.IsZero() {
 		return err
@@ -106,9 +107,11 @@ func (c *Client) Session() (user, device string, ok bool) {
 	return t.User, t.Device, ok
 }
 
-// followSession stops the connection when the session is over: trying on with a dead grant helps nobody.
+// followSession holds the queue back while there is no session, and stops the connection when it is over: trying on with
+// a dead grant helps nobody.
 func (c *Client) followSession() {
 	for change := range c.tokens.Watch(c.ctx) {
+		c.updateReady()
 		if change.State == token.ReauthRequired {
 			c.rt.Disconnect()
 		}

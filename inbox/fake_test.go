@@ -20,6 +20,7 @@ type history struct {
 	n       uint64 // messages 1..n
 	life    int    // counts restores from a backup
 	fetches int
+	handed  int                                                            // messages in all pages
 	answer  func(after uint64, limit int) ([]inbox.Message, uint64, error) // or nil: the truth
 	delay   time.Duration
 }
@@ -51,6 +52,7 @@ func (h *history) page(after uint64, limit int) (out []inbox.Message, last uint6
 	for seq := after + 1; seq <= h.n && len(out) < limit; seq++ {
 		out = append(out, h.message(seq))
 	}
+	h.handed += len(out)
 	return out, h.n
 }
 
@@ -62,6 +64,7 @@ func (h *history) setAnswer(f func(after uint64, limit int) ([]inbox.Message, ui
 }
 
 func (h *history) asked() int   { h.mu.Lock(); defer h.mu.Unlock(); return h.fetches }
+func (h *history) gave() int    { h.mu.Lock(); defer h.mu.Unlock(); return h.handed }
 func (h *history) last() uint64 { h.mu.Lock(); defer h.mu.Unlock(); return h.n }
 func (h *history) push() inbox.Message {
 	h.mu.Lock()

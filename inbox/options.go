@@ -19,10 +19,11 @@ type Options struct {
 	Store Store
 	Fetch FetchFunc
 
-	// PageSize is how many messages are asked for at once. Defaults to 200.
+	// PageSize is the most messages that are asked for in a page; a server may send fewer, and less is asked for where a
+	// page takes seconds. Defaults to 1,000: a round trip fetches what was missed in hours, about 200 kB of usual messages.
 	PageSize int
-	// Pages is the most pages that are asked for side by side, where much is missing and the link carries them: ten of
-	// the default size are 400 kB of usual messages. Defaults to 10; 1 asks for one after the other.
+	// Pages is the most pages that are asked for side by side, where much is missing and the link carries them, up
+	// to about 512 kB. Defaults to 10, for servers with small pages; 1 asks for one after the other.
 	Pages int
 	// Ahead is how far a channel is fetched ahead of its slowest reader, in messages; it goes on when the reader has come
 	// half as near. Defaults to 4,096, half of what a memory store keeps.
@@ -45,7 +46,7 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Store == nil || o.Fetch == nil {
 		return o, errors.New("inbox: Options.Store and Options.Fetch are required")
 	}
-	orDefault(&o.PageSize, 200)
+	orDefault(&o.PageSize, 1000)
 	orDefault(&o.Pages, 10)
 	orDefault(&o.Ahead, 4096)
 	orDefault(&o.Pending, 4096)

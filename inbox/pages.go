@@ -18,17 +18,24 @@ const (
 	roundSlow  = 3 * time.Second
 )
 
+// smallestPage is how few messages are asked for where not even one page comes in time: a link that needs longer for
+// these than a fetch may take carries no conversation.
+const smallestPage = 25
+
 // pages learns how much history to ask for at once: a page at first, then twice as many as long as the answers come
 // quickly, so that the number of round trips grows with the logarithm of what is missing and no thin link is flooded.
+// Where one page alone takes long, the pages themselves become smaller.
 type pages struct {
-	most   int    // Options.Pages
-	size   uint64 // Options.PageSize
-	window int    // pages to ask for side by side
-	stride uint64 // messages in a page: the server may send fewer than are asked for
+	most    int    // Options.Pages
+	largest uint64 // Options.PageSize
+	size    uint64 // messages to ask for in a page
+	window  int    // pages to ask for side by side
+	stride  uint64 // messages in a page: the server may send fewer than are asked for
 }
 
 func newPages(o Options) pages {
-	return pages{most: o.Pages, size: uint64(o.PageSize), window: 1, stride: uint64(o.PageSize)}
+	size := uint64(o.PageSize)
+	return pages{most: o.Pages, largest: size, size: size, window: 1, stride: size}
 }
 
 // plan is how many pages to ask for when n messages are known to be missing and room is there for some.
@@ -51,8 +58,13 @@ func (p *pages) learn(answers []answer, took time.Duration) {
 		n++
 	}
 	switch {
+	case took >= roundSlow && p.window == 1:
+		p.size = max(min(smallestPage, p.largest), p.size/2)
+		p.stride = min(p.stride, p.size)
 	case took >= roundSlow:
-		p.window = max(1, p.window/2)
+		p.window /= 2
+	case took < roundQuick && p.size < p.largest:
+		p.size = min(2*p.size, p.largest)
 	case took < roundQuick && len(answers) == p.window:
 		p.window *= 2
 	}
@@ -92,7 +104,7 @@ func (i *Inbox) round(ctx context.Context, p *pages, q question) ([]Message, uin
 			after++
 		}
 		if k == len(answers)-1 {
-			limit = i.opts.PageSize // the server may send more than it did
+			limit = int(p.size) // the server may send more than it did
 		}
 		wg.Go(func() {
 			a := &answers[k]

@@ -45,10 +45,14 @@ func manyMessages(w *world) error {
 		{1, 200, 1.5},
 		{200, 200, 1.5},
 		{201, 200, 2.5},
-		{20_000, 200, 16},
+		{20_000, 200, 16}, // a server that sends less than it is asked for
 		{50_000, 200, 32},
-		{5_000, 37, 22},     // a server that sends less than it is asked for
-		{20_000, 1_000, 16}, // and one that would send more
+		{5_000, 37, 22},
+		{1_000, 1_000, 1.5},
+		{1_001, 1_000, 2.5},
+		{20_000, 1_000, 12},
+		{50_000, 1_000, 27},
+		{20_000, 5_000, 12}, // and one that would send more
 	} {
 		got, err := catchUp(w, row.n, row.most)
 		if err != nil {
@@ -61,27 +65,51 @@ func manyMessages(w *world) error {
 	return nil
 }
 
-// thinLink has answers come one after the other over a link of 64 kB/s. However much is missing, what is asked for at
-// once must not hold up for long what people type meanwhile, nor run into the time limit of a fetch.
+// thinLink has answers come one after the other over links of 64 kB/s and of 8 kB/s. However much is missing, what is
+// asked for at once must not hold up for long what people type meanwhile, and a page that the link can't carry within
+// the time limit of a fetch is asked for in smaller ones.
 func thinLink(w *world) error {
-	const rate, pageBytes = 64 << 10, 200 * 200
-	h := &history{n: 10_000}
+	for _, row := range []struct {
+		rate, n int // bytes a second, messages
+		longest time.Duration
+		fetches int
+	}{
+		{64 << 10, 10_000, 3100 * time.Millisecond, 30},
+		{8 << 10, 2_000, 25 * time.Second, 40},
+	} {
+		if err := overThinLink(w, row.rate, row.n, row.longest, row.fetches); err != nil {
+			return fmt.Errorf("%d messages at %d bytes a second: %w", row.n, row.rate, err)
+		}
+	}
+	return nil
+}
+
+// overThinLink wants n messages over a link that carries rate bytes a second, in a number of fetches, of which none
+// finds more waiting before it than a time's worth.
+func overThinLink(w *world, rate, n int, longest time.Duration, fetches int) error {
+	const messageBytes, patience = 200, 10 * time.Second // Options.FetchTimeout
+	h := &history{n: uint64(n)}
 	link := make(chan struct{}, 1)
 	var mu sync.Mutex
-	var waiting, most, fetches int
+	var waiting, most time.Duration
+	var made int
 	h.answer = func(after uint64, limit int) ([]inbox.Message, uint64, error) {
+		out, last := h.page(after, limit)
+		takes := time.Duration(len(out)) * messageBytes * time.Second / time.Duration(rate)
 		mu.Lock()
-		fetches++
-		waiting++
+		made++
+		waiting += takes
 		most = max(most, waiting)
 		mu.Unlock()
 		link <- struct{}{}
-		time.Sleep(time.Second * pageBytes / rate)
+		time.Sleep(min(takes, patience))
 		<-link
 		mu.Lock()
-		waiting--
+		waiting -= takes
 		mu.Unlock()
-		out, last := h.page(after, limit)
+		if takes > patience {
+			return nil, 0, errFetch
+		}
 		return out, last, nil
 	}
 	l, err := w.begin(inbox.NewMemory(), h, inbox.Processed, 0)
@@ -89,11 +117,11 @@ func thinLink(w *world) error {
 		return err
 	}
 	l.online(h)
-	time.Sleep(time.Minute)
-	if most > 4 || fetches > 60 {
-		return fmt.Errorf("up to %d pages at once, %d fetches for 50 pages", most, fetches)
+	time.Sleep(5 * time.Minute)
+	if most > longest || made > fetches {
+		return fmt.Errorf("up to %v asked for at once, %d fetches", most, made)
 	}
-	return l.wants(1, 10_000, 0)
+	return l.wants(1, uint64(n), 0)
 }
 
 func TestCatchUpInFewRoundTrips(t *testing.T)    { runCheck(t, manyMessages) }

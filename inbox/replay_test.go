@@ -279,7 +279,7 @@ func offlineReplay(w *world) error {
 			return err
 		}
 		l.kill()
-		asked := h.asked()
+		asked, gave := h.asked(), h.gave()
 		h.set(510)
 		again, err := w.begin(kept, h, inbox.Processed, busy)
 		if err != nil {
@@ -293,8 +293,8 @@ func offlineReplay(w *world) error {
 			return fmt.Errorf("without a network: %w", err)
 		}
 		again.online(h)
-		if n := h.asked() - asked; n != 1 {
-			return fmt.Errorf("%d fetches for 10 messages", n)
+		if n, m := h.asked()-asked, h.gave()-gave; n != 1 || m != 10 {
+			return fmt.Errorf("%d fetches of %d messages, for 10", n, m)
 		}
 		if busy == 0 {
 			if err := again.wants(100, 510, 1); err != nil {

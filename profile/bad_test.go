@@ -162,6 +162,12 @@ func TestDamage(t *testing.T) {
 		"not a whole page":  {func(b []byte) []byte { return b[:len(b)-1000] }, 100},
 		"a bit of a text":   {func(b []byte) []byte { i := bytes.Index(b, []byte("queued 77")); b[i] ^= 1; return b }, queued - 1},
 		"every second page": {everySecondPage, 0},
+		"a column's name": {func(b []byte) []byte {
+			return bytes.Replace(b, []byte("sent    INTEGER"), []byte("sext    INTEGER"), 1)
+		}, queued},
+		"a table's name": {func(b []byte) []byte {
+			return bytes.ReplaceAll(b, []byte("outbox_counts"), []byte("outbox_cou\x01ts"))
+		}, queued},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := filled(t, queued)
@@ -176,6 +182,15 @@ func TestDamage(t *testing.T) {
 			}
 			rescued(t, dir, queued, row.least)
 		})
+	}
+}
+
+// TestProgramErrorIsNotDamage has a statement fail on a sound profile: the file isn't blamed for it.
+func TestProgramErrorIsNotDamage(t *testing.T) {
+	p := open(t, filled(t, 3))
+	err := profile.Exec(t.Context(), p, `SELECT x FROM nowhere`)
+	if err == nil || errors.Is(err, profile.ErrCorrupt) || !strings.Contains(err.Error(), "no such table: nowhere") {
+		t.Errorf("a wrong statement: %v", err)
 	}
 }
 

@@ -53,7 +53,7 @@ func (p *Profile) write(ctx context.Context, f func(tx *sql.Tx) error) error {
 		return err
 	}
 	defer p.lock.Release()
-	return p.fail(sqlitefile.Tx(context.WithoutCancel(ctx), p.db, f))
+	return p.fail(p.blame(ctx, sqlitefile.Tx(context.WithoutCancel(ctx), p.db, f)))
 }
 
 // view runs f, which only reads, while nobody else uses the database. Errors and ctx are as with write. The queries of
@@ -63,5 +63,5 @@ func (p *Profile) view(ctx context.Context, f func(db *sql.DB) error) error {
 		return err
 	}
 	defer p.lock.Release()
-	return p.fail(f(p.db))
+	return p.fail(p.blame(ctx, f(p.db)))
 }

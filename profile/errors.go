@@ -34,7 +34,6 @@ var (
 // hints say what a person can do.
 var hints = map[error]string{
 	ErrNewer:    "use the newer program, or another profile",
-	ErrCorrupt:  "the file was left as it is; rescue its queued messages, then start with a new profile",
 	ErrReadOnly: "it has to be a folder that this user may write, with all that is in it",
 	ErrDiskFull: "free some space; nothing that was kept is lost",
 	ErrDisk:     "look at the disk's health and the system's log",
@@ -60,7 +59,18 @@ func (e *Error) Error() string {
 }
 
 // Hint says what a person can do, or is empty.
-func (e *Error) Hint() string { return hints[e.Kind] }
+func (e *Error) Hint() string {
+	if e.Kind == ErrCorrupt {
+		return fmt.Sprintf("the file was left as it is; %s writes what can be saved of its queue to messages.jsonl and sets it aside",
+			rescueCommand(e.Dir))
+	}
+	return hints[e.Kind]
+}
+
+// rescueCommand is what a person types to call Rescue.
+func rescueCommand(dir string) string {
+	return "chatsdk outbox export --rescue --profile '" + strings.ReplaceAll(dir, "'", `'\''`) + "' > messages.jsonl"
+}
 
 // Unwrap gives the sentinel and the cause.
 func (e *Error) Unwrap() []error { return []error{e.Kind, e.Err} }

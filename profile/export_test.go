@@ -1,5 +1,10 @@
 package profile
 
+import (
+	"context"
+	"database/sql"
+)
+
 // Bug names a planted mistake.
 type Bug = bug
 
@@ -24,3 +29,11 @@ func Version() int { return len(migrations) }
 
 // FileName is the database's name in its folder.
 const FileName = fileName
+
+// Exec runs a statement as the stores do.
+func Exec(ctx context.Context, p *Profile, statement string) error {
+	return p.view(ctx, func(db *sql.DB) error {
+		_, err := db.Exec(statement)
+		return err
+	})
+}

@@ -116,9 +116,6 @@ func (s *outboxStore) Get(ctx context.Context, id string) (e outbox.Entry, ok bo
 
 // Commit writes in.
 func (s *outboxStore) Commit(ctx context.Context, in outbox.Tx) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
 	if err := s.prepare(ctx); err != nil {
 		return s.fail(err)
 	}

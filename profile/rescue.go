@@ -137,6 +137,13 @@ func soundness(ctx context.Context, db *sql.DB) error {
 	if err := db.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&verdict); err != nil || verdict != "ok" {
 		return nil
 	}
+	is, version, err := schemaOf(ctx, db)
+	if err != nil {
+		return nil
+	}
+	if was, err := schemaAt(ctx, version); err != nil || !slices.Equal(is, was) {
+		return err
+	}
 	rows, err := db.QueryContext(ctx, `SELECT place, id, data FROM outbox_entries`)
 	if err != nil {
 		return nil

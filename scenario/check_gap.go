@@ -97,7 +97,7 @@ func (r *runCheck) judgeMark(e *shown) {
 		m.bareAt = cmp.Or(m.bareAt, e)
 	case !again && !e.Replay:
 		m.fresh = true
-	case !again && (!r.was.dirty || m.fresh || m.marked >= r.c.opts.ReplayLimit):
+	case !again && (e.place > r.was.doubt || m.fresh || m.marked >= r.c.opts.ReplayLimit):
 		m.baseless++
 		m.badAt = cmp.Or(m.badAt, e)
 	}

@@ -154,6 +154,27 @@ var plantedRuns = []planted{
 		p.replay("bob", 2, 50, 50)
 	}, one(scenario.ViolationDoubled), "m50"},
 
+	{"a mark after a clean run that went beyond the replay", func(p *plant) {
+		p.opts.Final = false
+		p.cut("carol", 2, 85) // shows 81 to 85 without a mark: so the killed run hadn't got that far
+		p.stop("carol", 2, true)
+		p.again("carol", "", 86, 86, plantCount)
+	}, one(scenario.ViolationDoubled), "1 marked as shown before, the first is m86"},
+	{"more marks over two runs than a replay may have", func(p *plant) {
+		p.opts.Final, p.opts.ReplayLimit = false, 12
+		p.cut("carol", 2, 82)
+		p.mark("carol", 2, 81, 82) // 71 to 82: all that may have been shown
+		p.stop("carol", 2, true)
+		p.again("carol", "", 83, 83, plantCount)
+	}, one(scenario.ViolationDoubled), "1 marked as shown before, the first is m83"},
+
+	{"a replay that a clean stop a little beyond what was shown cut in two", func(p *plant) {
+		p.opts.Final = false
+		p.cut("carol", 2, 85)
+		p.mark("carol", 2, 81, 85)
+		p.stop("carol", 2, true)
+		p.again("carol", "", 86, 90, plantCount)
+	}, nil, "ok"},
 	{"a replay of 64", func(p *plant) { p.replay("carol", 2, 17, 70) }, nil, "ok"},
 	{"a run that goes on without a replay", func(p *plant) {
 		p.events = slices.DeleteFunc(p.events, func(e scenario.Event) bool { return e.Replay })
@@ -216,6 +237,13 @@ func (p *plant) cut(client string, run int, seq uint64) {
 	p.events = slices.DeleteFunc(p.events, func(e scenario.Event) bool {
 		return e.Kind == scenario.KindShown && e.Client == client && e.Run == run && e.Seq > seq
 	})
+}
+
+// mark gives what a run shows from lo to hi the mark.
+func (p *plant) mark(client string, run int, lo, hi uint64) {
+	p.every(func(e scenario.Event) bool {
+		return e.Kind == scenario.KindShown && e.Client == client && e.Run == run && lo <= e.Seq && e.Seq <= hi
+	}, func(e *scenario.Event) { e.Replay = true })
 }
 
 func (p *plant) stop(client string, run int, clean bool) {

@@ -9,7 +9,7 @@ import (
 // leaves low and high equal; a killed client may not have noted the last messages that it handed over.
 type position struct {
 	low, high uint64 // the lowest seq after which the client may go on; the highest that was ever shown
-	dirty     bool   // a killed run may have shown something that it didn't live to record
+	doubt     uint64 // a killed run may have shown up to here without living to record it; nothing beyond high if lower
 	unjudged  bool   // after a run from elsewhere nobody can say which marks are right, until high is passed
 }
 
@@ -159,18 +159,24 @@ func (r *runCheck) begin(e *shown) {
 // next is the position after this run.
 func (r *runCheck) next() position {
 	was := r.was
+	limit := uint64(r.c.opts.ReplayLimit)
 	if r.first == nil {
-		was.dirty = was.dirty || !r.run.clean
+		if !r.run.clean {
+			was.doubt = max(was.doubt, was.high+limit)
+		}
 		return was
 	}
 	end := r.last.place
-	pos := position{
-		low: end, high: max(was.high, end),
-		dirty:    !r.run.clean || (was.dirty && end <= was.high),
-		unjudged: was.unjudged && end < was.high,
+	pos := position{low: end, high: max(was.high, end), doubt: was.doubt, unjudged: was.unjudged && end < was.high}
+	if r.marks.fresh { // it was past the last that may have been shown
+		pos.doubt = 0
+	}
+	if r.run.begin == BeginProcessed { // what may have been shown was counted from here
+		pos.doubt = min(pos.doubt, r.first.place-1+limit)
 	}
 	if !r.run.clean {
-		pos.low = end - min(end, uint64(r.c.opts.ReplayLimit))
+		pos.low = end - min(end, limit)
+		pos.doubt = pos.high + limit
 	}
 	switch r.run.begin {
 	case BeginProcessed:

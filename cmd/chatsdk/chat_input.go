@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/chatsdk/chatsdk/outbox"
 )
 
 // maxLine bounds a line of input, its end included: the server's frame limit, beyond which nothing could be sent.
@@ -45,10 +47,20 @@ func (l lineReader) next() ([]byte, error) {
 
 // op is one line of the machine interface.
 type op struct {
-	Op      string `json:"op"`
-	Channel string `json:"channel"`
-	Text    string `json:"text"`
-	ID      string `json:"id"`
+	Op          string            `json:"op"`
+	Channel     string            `json:"channel"`
+	Text        string            `json:"text"`
+	ID          string            `json:"id"`
+	Attachments []json.RawMessage `json:"attachments"`
+}
+
+// entry is the message of a send.
+func (o op) entry() outbox.Entry {
+	e := outbox.Entry{ID: o.ID, Channel: o.Channel, Text: o.Text}
+	if len(o.Attachments) > 0 {
+		e.Attachments, _ = json.Marshal(o.Attachments) // raw JSON that was read is JSON
+	}
+	return e
 }
 
 // opError says why a line can't be carried out, with the code of the error event. What could be read of the line stands
@@ -84,7 +96,7 @@ func parseOp(line []byte) (op, *opError) {
 		if !channelName.MatchString(o.Channel) {
 			return o, &opError{"invalid_channel", "channel " + channelHint}
 		}
-		if o.Text == "" {
+		if o.Text == "" && len(o.Attachments) == 0 {
 			return o, &opError{"invalid_text", "text is empty"}
 		}
 	case "cancel":

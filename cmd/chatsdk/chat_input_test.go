@@ -1,8 +1,10 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"io"
+	"reflect"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -14,23 +16,29 @@ func TestParseOp(t *testing.T) {
 		want op
 		code string
 	}{
-		"send":            {line: `{"op":"send","channel":"general","text":"hi"}`, want: op{Op: "send", Channel: "general", Text: "hi"}},
-		"send with id":    {line: ` {"op":"send","channel":"a","text":"b","id":"c"} `, want: op{Op: "send", Channel: "a", Text: "b", ID: "c"}},
-		"cancel":          {line: `{"op":"cancel","id":"x"}`, want: op{Op: "cancel", ID: "x"}},
-		"status":          {line: `{"op":"status"}`, want: op{Op: "status"}},
-		"quit":            {line: `{"op":"quit"}`, want: op{Op: "quit"}},
-		"nothing":         {line: ``, code: "bad_line"},
-		"no object":       {line: `[]`, code: "bad_line"},
-		"null":            {line: `null`, code: "bad_line"},
-		"half an object":  {line: `{"op":"quit"`, code: "bad_line"},
-		"two objects":     {line: `{"op":"quit"}{"op":"quit"}`, code: "bad_line"},
-		"unknown field":   {line: `{"op":"quit","when":"now"}`, code: "bad_line"},
-		"wrong type":      {line: `{"op":1}`, code: "bad_line"},
-		"not UTF-8":       {line: "{\"op\":\"send\",\"channel\":\"a\",\"text\":\"\xff\"}", code: "bad_line"},
-		"no op":           {line: `{}`, code: "bad_line"},
-		"unknown op":      {line: `{"op":"upload"}`, code: "unknown_op"},
-		"no channel":      {line: `{"op":"send","text":"x"}`, code: "invalid_channel"},
-		"bad channel":     {line: `{"op":"send","channel":"A b","text":"x"}`, code: "invalid_channel"},
+		"send":           {line: `{"op":"send","channel":"general","text":"hi"}`, want: op{Op: "send", Channel: "general", Text: "hi"}},
+		"send with id":   {line: ` {"op":"send","channel":"a","text":"b","id":"c"} `, want: op{Op: "send", Channel: "a", Text: "b", ID: "c"}},
+		"cancel":         {line: `{"op":"cancel","id":"x"}`, want: op{Op: "cancel", ID: "x"}},
+		"status":         {line: `{"op":"status"}`, want: op{Op: "status"}},
+		"quit":           {line: `{"op":"quit"}`, want: op{Op: "quit"}},
+		"nothing":        {line: ``, code: "bad_line"},
+		"no object":      {line: `[]`, code: "bad_line"},
+		"null":           {line: `null`, code: "bad_line"},
+		"half an object": {line: `{"op":"quit"`, code: "bad_line"},
+		"two objects":    {line: `{"op":"quit"}{"op":"quit"}`, code: "bad_line"},
+		"unknown field":  {line: `{"op":"quit","when":"now"}`, code: "bad_line"},
+		"wrong type":     {line: `{"op":1}`, code: "bad_line"},
+		"not UTF-8":      {line: "{\"op\":\"send\",\"channel\":\"a\",\"text\":\"\xff\"}", code: "bad_line"},
+		"no op":          {line: `{}`, code: "bad_line"},
+		"unknown op":     {line: `{"op":"upload"}`, code: "unknown_op"},
+		"no channel":     {line: `{"op":"send","text":"x"}`, code: "invalid_channel"},
+		"bad channel":    {line: `{"op":"send","channel":"A b","text":"x"}`, code: "invalid_channel"},
+		"attachments": {
+			line: `{"op":"send","channel":"a","attachments":[{"id":"f"}]}`,
+			want: op{Op: "send", Channel: "a", Attachments: []json.RawMessage{json.RawMessage(`{"id":"f"}`)}},
+		},
+		"no list":         {line: `{"op":"send","channel":"a","attachments":{}}`, code: "bad_line"},
+		"null and null":   {line: `{"op":"send","channel":"a","attachments":null}`, code: "invalid_text"},
 		"no text":         {line: `{"op":"send","channel":"a"}`, code: "invalid_text"},
 		"cancel of what?": {line: `{"op":"cancel"}`, code: "invalid_id"},
 	} {
@@ -38,7 +46,7 @@ func TestParseOp(t *testing.T) {
 		switch {
 		case bad == nil && row.code != "" || bad != nil && bad.code != row.code:
 			t.Errorf("%s: error %v, wanted code %q", name, bad, row.code)
-		case bad == nil && got != row.want:
+		case bad == nil && !reflect.DeepEqual(got, row.want):
 			t.Errorf("%s: %+v, wanted %+v", name, got, row.want)
 		}
 	}
@@ -96,7 +104,7 @@ func FuzzChatInput(f *testing.F) {
 				if bad.code == "" || bad.message == "" {
 					t.Fatalf("%q is refused without a reason", line)
 				}
-			case o.Op == "send" && (!channelName.MatchString(o.Channel) || o.Text == "" || !utf8.ValidString(o.Text)):
+			case o.Op == "send" && (!channelName.MatchString(o.Channel) || o.Text == "" && len(o.Attachments) == 0 || !utf8.ValidString(o.Text)):
 				t.Fatalf("%q was taken as %+v", line, o)
 			case o.Op == "cancel" && o.ID == "":
 				t.Fatalf("%q was taken as %+v", line, o)

@@ -131,7 +131,7 @@ func (c *chat) send(o op) {
 		c.sendFailed(o, err)
 		return
 	}
-	e, err := c.client.SendEntry(c.ctx, outbox.Entry{ID: o.ID, Channel: o.Channel, Text: o.Text})
+	e, err := c.client.SendEntry(c.ctx, o.entry())
 	if err != nil {
 		c.sendFailed(o, err)
 		return
@@ -170,6 +170,8 @@ func (c *chat) sendFailed(o op, err error) {
 		code = "invalid_" + invalid.Field
 	case errors.Is(err, outbox.ErrFull):
 		code = "full"
+	case errors.Is(err, outbox.ErrDisk):
+		code = "disk"
 	}
 	c.fail(o, code, err)
 }

@@ -28,13 +28,21 @@ func addProfileFlag(c *cobra.Command) *string {
 	return c.Flags().String(profileFlag, "", "the client's folder (needed)")
 }
 
-// withQueue runs f with the profile's queue, which sends nothing.
-func withQueue(ctx context.Context, dir string, f func(ctx context.Context, s outbox.Store, q *outbox.Queue) error) (err error) {
+// checkProfile says what is wrong with --profile where there has to be one.
+func checkProfile(dir string) error {
 	if dir == "" {
 		return usage(errors.New("--profile is needed"), "give the client's folder")
 	}
 	if _, err := os.Stat(dir); err != nil {
 		return config(fmt.Errorf("profile %s: %w", dir, unwrapPath(err)), "see --profile")
+	}
+	return nil
+}
+
+// withQueue runs f with the profile's queue, which sends nothing.
+func withQueue(ctx context.Context, dir string, f func(ctx context.Context, s outbox.Store, q *outbox.Queue) error) (err error) {
+	if err := checkProfile(dir); err != nil {
+		return err
 	}
 	h, err := openHome(dir)
 	if err != nil {
@@ -233,10 +241,19 @@ func newOutboxExport() *cobra.Command {
 	c := &cobra.Command{
 		Use: "export", Short: "Write everything as JSON, one object a line", Args: cobra.NoArgs,
 		Long: `Write everything that the queue remembers as JSON, one object a line, what can't be read too: with "state":"unreadable",
-the reason, and what is there in base64.`,
+the reason, and what is there in base64.
+
+With --rescue, from a profile that can't be opened because it is damaged: write the messages that weren't sent, as far as
+they can be read, and set the damaged files aside in the folder, where the next program makes a new profile. The lines are
+those that "chatsdk chat --json" takes. The server knows the ids of those it has already, so that sending them again makes
+no second one as long as it is as the same user.`,
 	}
 	dir := addProfileFlag(c)
+	rescue := c.Flags().Bool("rescue", false, "save what can be read of a damaged profile, and set it aside")
 	c.RunE = action(func(cmd *cobra.Command, _ []string) error {
+		if *rescue {
+			return runRescue(cmd, *dir)
+		}
 		return withQueue(cmd.Context(), *dir, func(ctx context.Context, s outbox.Store, q *outbox.Queue) error {
 			entries, err := listed(ctx, s, q, true)
 			if err != nil {

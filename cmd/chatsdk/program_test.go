@@ -27,10 +27,10 @@ type programsKey struct{}
 type program struct {
 	cmd   *exec.Cmd
 	stdin io.WriteCloser
-	out   io.Closer   // our end of stdout
+	out   io.Closer      // our end of stdout
 	lines chan wroteLine // of stdout and stderr; closed when both have ended
 	seen  []wroteLine    // lines that expect has read
-	taken [2]int      // for each stream, the place in seen up to which expect has matched
+	taken [2]int         // for each stream, the place in seen up to which expect has matched
 	exit  error
 	gone  chan struct{} // closed when exit is known
 }
@@ -218,4 +218,14 @@ func cmdControl(ts *testscript.TestScript, _ bool, args []string) {
 	if res.StatusCode != http.StatusOK {
 		ts.Fatalf("answered %s", res.Status)
 	}
+}
+
+// cmdTruncate: truncate FILE N cuts N bytes off a file's end.
+func cmdTruncate(ts *testscript.TestScript, _ bool, args []string) {
+	path := ts.MkAbs(args[0])
+	info, err := os.Stat(path)
+	ts.Check(err)
+	n, err := strconv.ParseInt(args[1], 10, 64)
+	ts.Check(err)
+	ts.Check(os.Truncate(path, info.Size()-n))
 }

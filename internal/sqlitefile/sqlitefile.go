@@ -36,8 +36,11 @@ type Lock chan struct{}
 // NewLock returns a lock that is free.
 func NewLock() Lock { return make(Lock, 1) }
 
-// Acquire takes the lock, or returns ctx's error. Release gives it back.
+// Acquire takes the lock, or returns ctx's error: always where ctx ended before the call. Release gives it back.
 func (l Lock) Acquire(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err // a select with both ready chooses at random
+	}
 	select {
 	case l <- struct{}{}:
 		return nil
