@@ -28,27 +28,37 @@ const forgetBatch = outbox.KeepSettled / 10
 // metaAccount is where meta keeps the queue's present account.
 const metaAccount = "outbox-account"
 
+// loadAtOnce bounds the entries that Load makes room for before it has seen them: where places are missing between them,
+// there are fewer than it looks.
+const loadAtOnce = 16_384
+
 // Load returns what a former run left.
 func (s *outboxStore) Load(ctx context.Context) (outbox.Saved, error) {
 	out := outbox.Saved{Counts: map[outbox.Lane]outbox.Count{}}
 	err := s.p.view(ctx, func(db *sql.DB) error {
-		var all int
-		err := db.QueryRow(`SELECT (SELECT count(*) FROM outbox_entries), (SELECT count(*) FROM outbox_entries WHERE state IN (2, 4, 5)),
-			coalesce((SELECT max(place) FROM outbox_entries), 0), coalesce((SELECT value FROM meta WHERE key = ?), '')`, metaAccount).
-			Scan(&all, &s.settled, &out.Order, &out.Account)
+		var first uint64
+		err := db.QueryRow(`SELECT (SELECT count(*) FROM outbox_entries WHERE state IN (2, 4, 5)),
+			coalesce((SELECT max(place) FROM outbox_entries), 0), coalesce((SELECT min(place) FROM outbox_entries), 0),
+			coalesce((SELECT value FROM meta WHERE key = ?), '')`, metaAccount).
+			Scan(&s.settled, &out.Order, &first, &out.Account)
 		if err != nil {
 			return err
 		}
 		if err := s.loadCounts(db, out.Counts); err != nil {
 			return err
 		}
+		// Nobody comes back to the pages that are passed over: keeping them costs more than reading them.
+		if _, err := db.Exec(`PRAGMA cache_size = 32`); err != nil {
+			return err
+		}
+		defer func() { _, _ = db.Exec(`PRAGMA cache_size = -2000`) }() // SQLite's default
 		// By scanning: an index would cost every write, and a look-up for each of many rows costs more than passing over
 		// the settled ones, which are few.
 		rows, err := db.Query(`SELECT place, id, data FROM outbox_entries NOT INDEXED WHERE state IN (0, 1, 3) ORDER BY place`)
 		if err != nil {
 			return err
 		}
-		out.Entries = make([]outbox.Entry, 0, all-s.settled)
+		out.Entries = make([]outbox.Entry, 0, min(max(int(out.Order-first)+1-s.settled, 0), loadAtOnce))
 		out.Aside, err = readEntries(rows, &out.Entries, nil)
 		return err
 	})
