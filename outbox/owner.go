@@ -52,6 +52,10 @@ func newOwner(q *Queue) owner {
 	}
 }
 
+// loadItems is how many items are made at a time: one by one is slow, and all at once would stay in memory for as long
+// as the last one does.
+const loadItems = 64
+
 // load takes over what a former run left. What was under way then is sent again with its number. Queue.mu is held.
 func (o *owner) load(s Saved) {
 	now := time.Now()
@@ -65,10 +69,17 @@ func (o *owner) load(s Saved) {
 		l.count, l.doubt = c, true // until the server's word: the run may have ended before it heard of the last ones
 	}
 	o.items = make(map[string]*item, len(s.Entries))
-	o.q.open = make(map[string]Entry, len(s.Entries))
-	for _, e := range s.Entries {
+	o.q.open = make(map[string]*Entry, len(s.Entries))
+	var items []item
+	for i := range s.Entries {
+		e := &s.Entries[i]
 		e.Attempt = 0 // counts for this process
-		it := &item{Entry: e, bytes: e.size()}
+		if len(items) == 0 {
+			items = make([]item, min(loadItems, len(s.Entries)-i))
+		}
+		it := &items[0]
+		items = items[1:]
+		it.Entry, it.bytes = *e, e.size()
 		l := o.lane(e.Lane())
 		l.count.Last = max(l.count.Last, e.DeviceSeq)
 		l.doubt = l.doubt || e.DeviceSeq != 0
@@ -76,7 +87,7 @@ func (o *owner) load(s Saved) {
 		it.deadline = o.clock.deadline(now, &it.Entry)
 		if e.State == Parked {
 			o.hold(it, now)
-			o.q.parked[e.ID] = e
+			o.q.parked[e.ID] = *e
 		} else {
 			o.q.open[e.ID] = e
 		}
@@ -294,7 +305,8 @@ func (o *owner) show(kept []Entry, moved []Change) {
 		delete(q.parked, e.ID)
 		switch {
 		case !e.State.Settled():
-			q.open[e.ID] = e.clone()
+			e = e.clone()
+			q.open[e.ID] = &e
 		case e.State == Parked:
 			q.parked[e.ID] = e.clone()
 		}

@@ -29,9 +29,9 @@ type Queue struct {
 	closed   bool
 	ready    bool
 	requests []request
-	open     map[string]Entry // by id, as the store has them
-	parked   map[string]Entry // the same
-	unsaved  map[string]Entry // settled, and the store doesn't know it yet
+	open     map[string]*Entry // by id, as the store has them; none is changed once it is here
+	parked   map[string]Entry  // the same
+	unsaved  map[string]Entry  // settled, and the store doesn't know it yet
 	bytes    int64
 	aside    int
 	view     view
@@ -54,7 +54,7 @@ func New(o Options) (*Queue, error) {
 	}
 	q := &Queue{
 		opts: o, wake: make(chan struct{}, 1), watchers: newWatchers(), starting: make(chan struct{}, 1),
-		open: map[string]Entry{}, parked: map[string]Entry{}, unsaved: map[string]Entry{},
+		open: map[string]*Entry{}, parked: map[string]Entry{}, unsaved: map[string]Entry{},
 	}
 	q.ctx, q.cancel = context.WithCancel(context.Background())
 	q.o = newOwner(q)
