@@ -13,7 +13,8 @@ import (
 // outboxStore is the profile as an outbox.Store.
 type outboxStore struct {
 	p       *Profile
-	put     *sql.Stmt // or nil before the first use; used while p.lock is held
+	put     *sql.Stmt // or nil before the first use, as get; used while p.lock is held
+	get     *sql.Stmt
 	settled int       // about how many settled rows there are; guarded by p.lock
 }
 
@@ -109,8 +110,13 @@ func readEntries(rows *sql.Rows, entries *[]outbox.Entry, bad func(outbox.Aside)
 
 // Get finds an entry.
 func (s *outboxStore) Get(ctx context.Context, id string) (e outbox.Entry, ok bool, err error) {
-	err = s.p.view(ctx, func(db *sql.DB) error {
-		rows, err := db.Query(`SELECT place, id, data FROM outbox_entries WHERE id = ?`, id)
+	err = s.p.view(ctx, func(db *sql.DB) (err error) {
+		if s.get == nil {
+			if s.get, err = db.Prepare(`SELECT place, id, data FROM outbox_entries WHERE id = ?`); err != nil {
+				return err
+			}
+		}
+		rows, err := s.get.Query(id)
 		if err != nil {
 			return err
 		}
@@ -131,6 +137,12 @@ func (s *outboxStore) Commit(ctx context.Context, in outbox.Tx) error {
 	}
 	if err := s.prepare(ctx); err != nil {
 		return s.fail(err)
+	}
+	if len(in.Put) == 1 && len(in.Counts) == 0 && in.Account == "" && !in.Put[0].State.Settled() {
+		if err := s.putOne(ctx, &in.Put[0]); err != nil {
+			return s.fail(err)
+		}
+		return s.taken(in.Taken)
 	}
 	err := s.p.write(ctx, func(tx *sql.Tx) error {
 		if err := s.putEntries(tx, in.Put); err != nil {
@@ -168,6 +180,21 @@ func (s *outboxStore) prepare(ctx context.Context) error {
 	})
 }
 
+// putOne writes what isn't settled and comes alone, as one caller's Enqueue does. A statement on its own is a transaction
+// too; opening and ending one by name took a third of the time.
+func (s *outboxStore) putOne(ctx context.Context, e *outbox.Entry) error {
+	if err := s.p.lock.Acquire(ctx); err != nil {
+		return err
+	}
+	defer s.p.lock.Release()
+	return s.p.fail(putEntry(s.put, e))
+}
+
+func putEntry(st *sql.Stmt, e *outbox.Entry) error {
+	_, err := st.Exec(int64(e.Order), e.ID, int64(e.State), encodeEntry(e))
+	return err
+}
+
 func (s *outboxStore) putEntries(tx *sql.Tx, entries []outbox.Entry) error {
 	if len(entries) == 0 {
 		return nil
@@ -179,7 +206,7 @@ func (s *outboxStore) putEntries(tx *sql.Tx, entries []outbox.Entry) error {
 		if e.State.Settled() && e.State != outbox.Parked {
 			s.settled++
 		}
-		if _, err := st.Exec(int64(e.Order), e.ID, int64(e.State), encodeEntry(e)); err != nil {
+		if err := putEntry(st, e); err != nil {
 			return err
 		}
 	}
