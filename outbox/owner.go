@@ -3,6 +3,7 @@ package outbox
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"time"
 )
@@ -132,6 +133,7 @@ func (o *owner) run() {
 		case <-o.q.ctx.Done():
 			return
 		case <-o.q.wake:
+			runtime.Gosched() // whoever was told of the last commit comes with its next request, and shares this one
 			o.takeRequests()
 		case f := <-o.landed:
 			o.land(f)
@@ -151,7 +153,8 @@ func (o *owner) takeRequests() {
 	if len(requests) == 0 {
 		return
 	}
-	var tx Tx
+	tx := Tx{Put: make([]Entry, 0, len(requests))}
+	o.moved = slices.Grow(o.moved, len(requests))
 	outcomes := make([]error, len(requests))
 	for i, r := range requests {
 		outcomes[i] = r.apply(&tx)
@@ -276,7 +279,10 @@ func joined(a, b Tx) Tx {
 
 // write commits tx, and with it what waits to be saved.
 func (o *owner) write(tx Tx) error {
-	err := o.q.opts.Store.Commit(o.q.ctx, joined(o.unsaved, tx))
+	if !o.unsaved.empty() {
+		tx = joined(o.unsaved, tx)
+	}
+	err := o.q.opts.Store.Commit(o.q.ctx, tx)
 	if err != nil {
 		o.fails++
 		o.storeT = time.Now().Add(o.q.opts.backoff(o.fails))
@@ -300,13 +306,18 @@ func (o *owner) show(kept []Entry, moved []Change) {
 	q := o.q
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for _, e := range kept {
-		delete(q.open, e.ID)
-		delete(q.parked, e.ID)
+	for i := range kept {
+		e := &kept[i]
+		if e.State != Parked {
+			delete(q.parked, e.ID)
+		}
+		if e.State.Settled() {
+			delete(q.open, e.ID)
+		}
 		switch {
 		case !e.State.Settled():
-			e = e.clone()
-			q.open[e.ID] = &e
+			shown := e.clone()
+			q.open[e.ID] = &shown
 		case e.State == Parked:
 			q.parked[e.ID] = e.clone()
 		}

@@ -149,12 +149,13 @@ func (q *Queue) Delivered(id string, seq uint64) {
 // Account, After and ExpiresIn may be given too. Errors: *InvalidError, ErrFull, ErrDisk, ErrClosed, or the store's. When
 // ctx ends first, nobody knows whether it was queued; asking again with the same ID is safe.
 func (q *Queue) Enqueue(ctx context.Context, e Entry) (Entry, error) {
+	fresh := e.ID == ""
 	e, err := q.opts.check(e)
 	if err != nil {
 		return Entry{}, err
 	}
 	var out Entry
-	if err := q.ask(ctx, func(tx *Tx) error { return q.o.enqueue(ctx, e, &out, tx) }); err != nil {
+	if err := q.ask(ctx, func(tx *Tx) error { return q.o.enqueue(ctx, e, fresh, &out, tx) }); err != nil {
 		return Entry{}, err // out may still be written to
 	}
 	return out, nil
