@@ -4,8 +4,10 @@ go 1.26.0
 
 require (
 	github.com/chatsdk/chatsdk v0.0.0-00010101000000-000000000000
+	github.com/eclipse/paho.golang v0.23.0
 	github.com/failsafe-go/failsafe-go v0.9.8
 	github.com/hashicorp/go-retryablehttp v0.7.8
+	github.com/ncruces/go-sqlite3 v0.37.0
 	github.com/sony/gobreaker/v2 v2.4.0
 	golang.org/x/oauth2 v0.38.0
 )
@@ -25,7 +27,6 @@ require (
 	github.com/influxdata/tdigest v0.0.1 // indirect
 	github.com/maypok86/otter/v2 v2.4.0 // indirect
 	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect
-	github.com/ncruces/go-sqlite3 v0.37.0 // indirect
 	github.com/ncruces/go-sqlite3-wasm/v6 v6.5.35401 // indirect
 	github.com/ncruces/julianday v1.0.0 // indirect
 	github.com/prometheus/client_golang v1.25.0 // indirect

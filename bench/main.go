@@ -26,6 +26,7 @@ type config struct {
 	n       int
 	rtts    []time.Duration
 	only    []string // empty means everything
+	quick   bool
 	js      bool
 	json    string
 	seed    uint64
@@ -50,6 +51,7 @@ func parts() []part {
 		{"memory", measureMemory, (*report).writeMemory},
 		{"hour", measureHour, (*report).writeHours},
 		{"policy", measurePolicy, (*report).writePolicy},
+		{"queue", measureQueue, (*report).writeQueue},
 	}
 }
 
@@ -163,15 +165,15 @@ func parse(args []string) (config, error) {
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.IntVar(&c.n, "n", 30, "trials of each fault at each RTT")
 	rtts := f.String("rtt", "20,100,300", "round-trip times in ms")
-	only := f.String("only", "", "measure only these, of reconnect, traffic, throughput, memory, hour, policy (default all)")
-	quick := f.Bool("quick", false, "see that everything works: 3 trials, 100 clients, short times")
+	only := f.String("only", "", "measure only these, of reconnect, traffic, throughput, memory, hour, policy, queue (default all)")
+	f.BoolVar(&c.quick, "quick", false, "see that everything works: 3 trials, 100 clients, short times")
 	f.BoolVar(&c.js, "js", true, "measure centrifuge-js too (needs node and npm)")
 	f.StringVar(&c.json, "json", "", "also write the figures as JSON to this file")
 	f.Uint64Var(&c.seed, "seed", 1, "decides the order and the phases of the faults")
 	if err := f.Parse(args); err != nil {
 		return c, err
 	}
-	if *quick {
+	if c.quick {
 		c.n, c.clients, c.idle, c.flood = 3, 100, 25*time.Second, time.Second
 	}
 	if c.n < 1 || f.NArg() > 0 {

@@ -30,6 +30,8 @@ type report struct {
 	Memory        *memory      `json:"memory,omitempty"`
 	Hours         []hour       `json:"hours,omitempty"`
 	Policies      []policy     `json:"policies,omitempty"`
+	Enqueued      []enqueued   `json:"enqueued,omitempty"`
+	QueueTimes    []queueTime  `json:"queueTimesMs,omitempty"`
 	Notes         []string     `json:"notes,omitempty"`
 	Problems      []string     `json:"problems,omitempty"` // what wasn't measured as it should have been
 }

@@ -29,6 +29,7 @@ type sdk struct {
 	way    *faultnet.Link
 	seen   *progress
 	entry  atomic.Pointer[func(outbox.Change)] // or nil
+	up     atomic.Pointer[time.Time]           // when the last connection was made, by the client's word; or nil
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // follow and read
 }
@@ -54,8 +55,21 @@ func openSDK(ctx context.Context, w *world, name string, rtt time.Duration, prof
 }
 
 // start opens, signs in, joins and connects; on an error the client is closed again.
-func (s *sdk) start(ctx context.Context, name string, o chatsdk.Options) (err error) {
-	o.Store, o.From = chatsdk.InMemory(), inbox.Start
+func (s *sdk) start(ctx context.Context, name string, o chatsdk.Options) error {
+	o.Store = chatsdk.InMemory()
+	if err := s.open(ctx, name, o); err != nil {
+		return err
+	}
+	if err := s.connect(ctx, name); err != nil {
+		_ = s.close()
+		return err
+	}
+	return nil
+}
+
+// open is all of start but the connection.
+func (s *sdk) open(ctx context.Context, name string, o chatsdk.Options) (err error) {
+	o.From = inbox.Start
 	if o.DialContext == nil {
 		o.DialContext = (&net.Dialer{}).DialContext
 	}
@@ -72,9 +86,13 @@ func (s *sdk) start(ctx context.Context, name string, o chatsdk.Options) (err er
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	s.wg.Go(func() { s.read(life) })
+	return nil
+}
+
+// connect connects and returns when the channel is caught up.
+func (s *sdk) connect(ctx context.Context, name string) error {
 	s.chat.Connect()
 	if err := s.seen.ready(ctx); err != nil {
-		_ = s.close()
 		return fmt.Errorf("%s: connect: %w", name, err)
 	}
 	return nil
@@ -104,6 +122,7 @@ func (s *sdk) follow(updates <-chan chatsdk.Update) {
 	for u := range updates {
 		switch {
 		case u.Connection != nil && u.Connection.To == realtime.Connected:
+			s.up.Store(&u.Connection.At)
 			s.seen.noteUp()
 		case u.Connection != nil:
 			s.seen.noteLost()

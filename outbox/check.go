@@ -95,20 +95,27 @@ func (e *Entry) size() int {
 	return n
 }
 
+// jsonMore is how many bytes more than one a byte takes in a JSON string, as package json writes it.
+var jsonMore = func() (more [256]uint8) {
+	for c := range ' ' {
+		more[c] = 5
+	}
+	for _, c := range "<>&" {
+		more[c] = 5
+	}
+	for _, c := range "\"\\\n\r\t\b\f" {
+		more[c] = 1
+	}
+	return more
+}()
+
 // jsonLen is the length of s as a JSON string, as package json writes it.
 func jsonLen(s string) int {
 	n := len(s) + 2
-	for i := 0; i < len(s); i++ {
-		switch c := s[i]; {
-		case c == '"' || c == '\\' || c == '\n' || c == '\r' || c == '\t' || c == '\b' || c == '\f':
-			n++
-		case c < ' ' || c == '<' || c == '>' || c == '&':
-			n += 5
-		case c == 0xe2 && strings.HasPrefix(s[i:], "\u2028") || c == 0xe2 && strings.HasPrefix(s[i:], "\u2029"):
-			n += 3
-		}
+	for i := range len(s) {
+		n += int(jsonMore[s[i]])
 	}
-	return n
+	return n + 3*(strings.Count(s, "\u2028")+strings.Count(s, "\u2029"))
 }
 
 func sortByOrder(entries []Entry) {

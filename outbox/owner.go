@@ -3,6 +3,7 @@ package outbox
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"time"
 )
@@ -52,6 +53,10 @@ func newOwner(q *Queue) owner {
 	}
 }
 
+// loadItems is how many items are made at a time: one by one is slow, and all at once would stay in memory for as long
+// as the last one does.
+const loadItems = 64
+
 // load takes over what a former run left. What was under way then is sent again with its number. Queue.mu is held.
 func (o *owner) load(s Saved) {
 	now := time.Now()
@@ -65,10 +70,17 @@ func (o *owner) load(s Saved) {
 		l.count, l.doubt = c, true // until the server's word: the run may have ended before it heard of the last ones
 	}
 	o.items = make(map[string]*item, len(s.Entries))
-	o.q.open = make(map[string]Entry, len(s.Entries))
-	for _, e := range s.Entries {
+	o.q.open = make(map[string]*Entry, len(s.Entries))
+	var items []item
+	for i := range s.Entries {
+		e := &s.Entries[i]
 		e.Attempt = 0 // counts for this process
-		it := &item{Entry: e, bytes: e.size()}
+		if len(items) == 0 {
+			items = make([]item, min(loadItems, len(s.Entries)-i))
+		}
+		it := &items[0]
+		items = items[1:]
+		it.Entry, it.bytes = *e, e.size()
 		l := o.lane(e.Lane())
 		l.count.Last = max(l.count.Last, e.DeviceSeq)
 		l.doubt = l.doubt || e.DeviceSeq != 0
@@ -76,7 +88,7 @@ func (o *owner) load(s Saved) {
 		it.deadline = o.clock.deadline(now, &it.Entry)
 		if e.State == Parked {
 			o.hold(it, now)
-			o.q.parked[e.ID] = e
+			o.q.parked[e.ID] = *e
 		} else {
 			o.q.open[e.ID] = e
 		}
@@ -121,6 +133,7 @@ func (o *owner) run() {
 		case <-o.q.ctx.Done():
 			return
 		case <-o.q.wake:
+			runtime.Gosched() // whoever was told of the last commit comes with its next request, and shares this one
 			o.takeRequests()
 		case f := <-o.landed:
 			o.land(f)
@@ -140,7 +153,8 @@ func (o *owner) takeRequests() {
 	if len(requests) == 0 {
 		return
 	}
-	var tx Tx
+	tx := Tx{Put: make([]Entry, 0, len(requests))}
+	o.moved = slices.Grow(o.moved, len(requests))
 	outcomes := make([]error, len(requests))
 	for i, r := range requests {
 		outcomes[i] = r.apply(&tx)
@@ -265,7 +279,10 @@ func joined(a, b Tx) Tx {
 
 // write commits tx, and with it what waits to be saved.
 func (o *owner) write(tx Tx) error {
-	err := o.q.opts.Store.Commit(o.q.ctx, joined(o.unsaved, tx))
+	if !o.unsaved.empty() {
+		tx = joined(o.unsaved, tx)
+	}
+	err := o.q.opts.Store.Commit(o.q.ctx, tx)
 	if err != nil {
 		o.fails++
 		o.storeT = time.Now().Add(o.q.opts.backoff(o.fails))
@@ -289,12 +306,18 @@ func (o *owner) show(kept []Entry, moved []Change) {
 	q := o.q
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for _, e := range kept {
-		delete(q.open, e.ID)
-		delete(q.parked, e.ID)
+	for i := range kept {
+		e := &kept[i]
+		if e.State != Parked {
+			delete(q.parked, e.ID)
+		}
+		if e.State.Settled() {
+			delete(q.open, e.ID)
+		}
 		switch {
 		case !e.State.Settled():
-			q.open[e.ID] = e.clone()
+			shown := e.clone()
+			q.open[e.ID] = &shown
 		case e.State == Parked:
 			q.parked[e.ID] = e.clone()
 		}

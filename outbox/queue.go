@@ -29,9 +29,9 @@ type Queue struct {
 	closed   bool
 	ready    bool
 	requests []request
-	open     map[string]Entry // by id, as the store has them
-	parked   map[string]Entry // the same
-	unsaved  map[string]Entry // settled, and the store doesn't know it yet
+	open     map[string]*Entry // by id, as the store has them; none is changed once it is here
+	parked   map[string]Entry  // the same
+	unsaved  map[string]Entry  // settled, and the store doesn't know it yet
 	bytes    int64
 	aside    int
 	view     view
@@ -54,7 +54,7 @@ func New(o Options) (*Queue, error) {
 	}
 	q := &Queue{
 		opts: o, wake: make(chan struct{}, 1), watchers: newWatchers(), starting: make(chan struct{}, 1),
-		open: map[string]Entry{}, parked: map[string]Entry{}, unsaved: map[string]Entry{},
+		open: map[string]*Entry{}, parked: map[string]Entry{}, unsaved: map[string]Entry{},
 	}
 	q.ctx, q.cancel = context.WithCancel(context.Background())
 	q.o = newOwner(q)
@@ -149,12 +149,13 @@ func (q *Queue) Delivered(id string, seq uint64) {
 // Account, After and ExpiresIn may be given too. Errors: *InvalidError, ErrFull, ErrDisk, ErrClosed, or the store's. When
 // ctx ends first, nobody knows whether it was queued; asking again with the same ID is safe.
 func (q *Queue) Enqueue(ctx context.Context, e Entry) (Entry, error) {
+	fresh := e.ID == ""
 	e, err := q.opts.check(e)
 	if err != nil {
 		return Entry{}, err
 	}
 	var out Entry
-	if err := q.ask(ctx, func(tx *Tx) error { return q.o.enqueue(ctx, e, &out, tx) }); err != nil {
+	if err := q.ask(ctx, func(tx *Tx) error { return q.o.enqueue(ctx, e, fresh, &out, tx) }); err != nil {
 		return Entry{}, err // out may still be written to
 	}
 	return out, nil

@@ -11,14 +11,19 @@ import (
 	"github.com/google/uuid"
 )
 
-// enqueue makes a new open entry, or finds the one with its id.
-func (o *owner) enqueue(ctx context.Context, e Entry, out *Entry, tx *Tx) error {
+// enqueue makes a new open entry, or finds the one with its id. A fresh id was made for this call: nobody has it.
+func (o *owner) enqueue(ctx context.Context, e Entry, fresh bool, out *Entry, tx *Tx) error {
 	q := o.q
 	if it := o.find(e.ID); it != nil {
 		*out = it.clone()
 		return nil
 	}
-	old, ok, err := o.settled(e.ID)
+	var old Entry
+	var ok bool
+	var err error
+	if !fresh {
+		old, ok, err = o.settled(e.ID)
+	}
 	switch {
 	case err != nil:
 		return err
@@ -179,7 +184,7 @@ func (o *owner) retry(id string, tx *Tx) error {
 	if planted == bugRetryAnew {
 		anew := it.Entry
 		anew.ID, anew.State, anew.DeviceSeq = uuid.NewString(), Queued, 0
-		return o.enqueue(o.q.ctx, anew, &Entry{}, tx)
+		return o.enqueue(o.q.ctx, anew, true, &Entry{}, tx)
 	}
 	o.move(it, evResume, ReasonRetry, tx, func(e *Entry) { e.DeviceSeq, e.Attempt, e.Err = 0, 0, "" })
 	o.setExpiryAnew(it, tx)
@@ -385,7 +390,7 @@ func (o *owner) takeOne(h Handed, tx *Tx) error {
 		if err != nil {
 			return err
 		}
-		return o.enqueue(o.q.ctx, e, &Entry{}, tx)
+		return o.enqueue(o.q.ctx, e, h.Entry.ID == "", &Entry{}, tx)
 	case HandCancel:
 		if o.parked[id] != nil {
 			return o.discard(id, tx)

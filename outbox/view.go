@@ -112,7 +112,7 @@ func (q *Queue) State() Snapshot {
 			continue
 		}
 		s.Queued++
-		if b := q.blockedLocked(&e, now); b != "" {
+		if b := q.blockedLocked(e, now); b != "" {
 			s.Blocked[b]++
 		}
 	}
@@ -133,8 +133,8 @@ func (q *Queue) Entries() []Entry {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	out := make([]Entry, 0, len(q.open)+len(q.parked))
-	for _, e := range q.open {
-		e = e.clone()
+	for _, kept := range q.open {
+		e := kept.clone()
 		e.Blocked = q.blockedLocked(&e, now)
 		out = append(out, e)
 	}
@@ -159,9 +159,9 @@ func (q *Queue) Len() int {
 func (q *Queue) Get(id string) (Entry, bool) {
 	id = lower(id)
 	q.mu.Lock()
-	e, ok := q.open[id]
-	if !ok {
-		e, ok = q.parked[id]
+	e, ok := q.parked[id]
+	if kept := q.open[id]; kept != nil {
+		e, ok = *kept, true
 	}
 	if !ok {
 		e, ok = q.unsaved[id]
@@ -193,7 +193,7 @@ func (q *Queue) Watch(ctx context.Context) <-chan Change {
 	defer q.mu.Unlock()
 	var entries []Entry
 	for _, e := range q.open {
-		entries = append(entries, e)
+		entries = append(entries, *e)
 	}
 	sortByOrder(entries)
 	present := make([]Change, len(entries))

@@ -72,7 +72,7 @@ func decodeEntry(place int64, id string, data []byte) (outbox.Entry, error) {
 	if data[0] != entryVersion {
 		return outbox.Entry{}, fmt.Errorf("it has version %d, and this program knows %d", data[0], entryVersion)
 	}
-	r := reader{b: data[1:n]}
+	r := reader{b: data[1:n], s: string(data[1:n])}
 	e := outbox.Entry{ID: id, Order: uint64(place), State: outbox.State(r.uint())}
 	e.Version, e.DeviceSeq, e.Seq, e.Attempt = r.uint(), r.uint(), r.uint(), int(r.uint())
 	e.ExpiresIn = time.Duration(r.int())
@@ -92,7 +92,8 @@ func decodeEntry(place int64, id string, data []byte) (outbox.Entry, error) {
 
 // reader takes a row's data apart. Where it is too short, short is set and everything is zero from then on.
 type reader struct {
-	b     []byte
+	b     []byte // what is left
+	s     string // all of it: texts are parts of this one copy
 	short bool
 }
 
@@ -123,9 +124,9 @@ func (r *reader) length() int {
 
 func (r *reader) text() string {
 	n := r.length()
-	s := string(r.b[:n])
+	at := len(r.s) - len(r.b)
 	r.b = r.b[n:]
-	return s
+	return r.s[at : at+n]
 }
 
 func (r *reader) bytes() []byte {
