@@ -21,6 +21,7 @@ const (
 	BugStaleFailsCaller    = bugStaleFailsCaller
 	BugPortalBelieved      = bugPortalBelieved
 	BugNoNegativeCache     = bugNoNegativeCache
+	BugClockLookedAtOnce   = bugClockLookedAtOnce
 )
 
 // Plant plants a bug for sources that are made from now on, and returns what takes it out again.

@@ -18,6 +18,7 @@ const (
 	bugStaleFailsCaller        // a failed early refresh fails a caller whose token is still good
 	bugPortalBelieved          // a reply isn't looked at before it is taken for tokens
 	bugNoNegativeCache         // a failure isn't shared with whoever asks next
+	bugClockLookedAtOnce       // one look at the wall clock is good until the token is due
 )
 
 // planted is set by tests alone, before the source is made.

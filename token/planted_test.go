@@ -30,6 +30,7 @@ func TestPlantedBugsAreFound(t *testing.T) {
 		{token.BugStaleFailsCaller, "TestValidTokenIsServedWhileRefreshingFails", checkValidTokenIsServed},
 		{token.BugPortalBelieved, "TestWhatIsNoReplyOfTheServerCountsForNothing", checkPortals},
 		{token.BugNoNegativeCache, "TestFailureIsSharedUntilTheNextSlot", checkFailureIsShared},
+		{token.BugClockLookedAtOnce, "TestSleepIsNoticedWithoutASchedule", checkSleepIsNoticed},
 	} {
 		t.Run(row.test, func(t *testing.T) {
 			bubble.Run(t, func(t *testing.T) {
