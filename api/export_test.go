@@ -28,6 +28,7 @@ const (
 	BugKeyTrusted    = bugKeyTrusted
 	BugRenewAlways   = bugRenewAlways
 	BugNoRewind      = bugNoRewind
+	BugOldSuccess    = bugOldSuccess
 )
 
 // Plant puts a mistake in force.

@@ -25,4 +25,5 @@ const (
 	bugKeyTrusted        // an Idempotency-Key makes a call idempotent, whatever the server does with it
 	bugRenewAlways       // every 401 asks for another token, as often as it comes
 	bugNoRewind          // a body is sent again from where the last attempt stopped
+	bugOldSuccess        // a Guard counts every success by the time of the first look at the clock
 )

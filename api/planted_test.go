@@ -33,6 +33,7 @@ func TestPlantedMistakesAreFound(t *testing.T) {
 		"hung probe":                 {api.BugHungProbe, checkHungProbe, "TestHungProbeLosesItsLease"},
 		"panic keeps the permit":     {api.BugPanicKeeps, checkPanicProbe, "TestPanicInAProbeGivesItsPermitBack"},
 		"body not rewound":           {api.BugNoRewind, checkRewind, "TestBodyGoesWholeEachTime"},
+		"old time for successes":     {api.BugOldSuccess, checkGuardWindow, "TestGuardCountsSuccessesInTheirTime"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble.Run(t, func(t *testing.T) {
