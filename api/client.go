@@ -23,6 +23,7 @@ type Client struct {
 	rng    *jitter
 	http   *http.Client
 
+	began  time.Time
 	bearer atomic.Pointer[bearer]
 	wg     sync.WaitGroup
 	ctx    context.Context // ends with Close
@@ -33,6 +34,8 @@ type Client struct {
 	calls    uint64 // counts calls; orders who waits
 	hosts    map[hostKey]*host
 	attempts attempt // head of the ring of those under way, bodies that are read included
+	alarms   *alarm  // those that no attempt has
+	kept     int     // their number
 
 	tell teller
 }
@@ -46,7 +49,7 @@ func New(opts Options) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{
-		opts: opts, base: base, rt: opts.Transport, rng: newJitter(opts.Rand),
+		opts: opts, base: base, rt: opts.Transport, rng: newJitter(opts.Rand), began: time.Now(),
 		hosts: map[hostKey]*host{}, tell: teller{to: opts.OnStateChange, log: opts.Logger},
 	}
 	c.ctx, c.stop = context.WithCancel(context.Background())
@@ -85,6 +88,7 @@ func (c *Client) Close() error {
 		a.cancel(ErrClosed)
 	}
 	c.wg.Wait()
+	c.stopAlarms()
 	if c.own != nil {
 		c.own.CloseIdleConnections()
 	}
