@@ -33,6 +33,7 @@ type Client struct {
 	closed   bool
 	calls    uint64 // counts calls; orders who waits
 	hosts    map[hostKey]*host
+	last     *host   // that a call went to, nil if it is forgotten
 	attempts attempt // head of the ring of those under way, bodies that are read included
 	alarms   *alarm  // those that no attempt has
 	kept     int     // their number
@@ -189,6 +190,10 @@ func (c *Client) hostOf(k hostKey) *host {
 
 // hostLocked finds a host, or makes it, forgetting the one that was used least recently and has nothing going on.
 func (c *Client) hostLocked(k hostKey) *host {
+	if h := c.last; h != nil && h.key == k { // as nearly always
+		h.used = c.calls
+		return h
+	}
 	h := c.hosts[k]
 	if h == nil {
 		if len(c.hosts) >= c.opts.MaxHosts {
@@ -198,6 +203,7 @@ func (c *Client) hostLocked(k hostKey) *host {
 		c.hosts[k] = h
 	}
 	h.used = c.calls
+	c.last = h
 	return h
 }
 
@@ -220,6 +226,9 @@ func (c *Client) forgetLocked() {
 		oldest = oldestIdle
 	}
 	delete(c.hosts, oldest.key)
+	if c.last == oldest {
+		c.last = nil
+	}
 }
 
 // bearer is a token as a header's value, made once for each token.
