@@ -59,8 +59,10 @@ func (al *alarm) ring() {
 	if until == never {
 		return
 	}
-	if int64(time.Since(al.began)) < until {
-		al.watch(until)
+	if int64(time.Since(al.began)) < until && planted != bugAlarmEarly {
+		if planted != bugAlarmForgets {
+			al.watch(until)
+		}
 		return
 	}
 	if a.until.CompareAndSwap(until, never) {

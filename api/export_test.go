@@ -29,6 +29,8 @@ const (
 	BugRenewAlways   = bugRenewAlways
 	BugNoRewind      = bugNoRewind
 	BugOldSuccess    = bugOldSuccess
+	BugAlarmForgets  = bugAlarmForgets
+	BugAlarmEarly    = bugAlarmEarly
 )
 
 // Plant puts a mistake in force.
