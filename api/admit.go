@@ -16,10 +16,11 @@ func (cl *call) admit() (p permit, waited bool, err error) {
 	h := cl.h
 	var w *waiter
 	for {
-		now := time.Now()
+		now := cl.now()
 		h.mu.Lock()
 		if len(h.waiting) == 0 || h.waiting[0] == w || w == nil && cl.aheadLocked() {
-			lease := cl.limitLocked() + leaseSlack
+			cl.limit = cl.limitLocked()
+			lease := cl.limit + leaseSlack
 			before := h.breaker.state
 			var why error
 			var again time.Time
@@ -72,7 +73,18 @@ func (h *host) whyLocked(now time.Time) error {
 	return ErrCircuitOpen
 }
 
+// now looks at the clock, unless that was done and nothing has taken time since.
+func (cl *call) now() time.Time {
+	if cl.looked.IsZero() {
+		cl.looked = time.Now()
+	}
+	return cl.looked
+}
+
+// countLocked counts the attempt that begins, and notes what it has to know of the host.
 func (cl *call) countLocked() {
+	cl.patience = min(max(8*cl.h.path.rtt.bound(), minPatience), maxPatience)
+	cl.known = cl.h.answered
 	s := &cl.h.stats
 	if cl.n == 0 {
 		s.Calls++
@@ -109,6 +121,7 @@ func (cl *call) queueLocked(w *waiter, why error, again, now time.Time) (*waiter
 
 // await sleeps until again, if that isn't zero, or until somebody wakes w.
 func (cl *call) await(w *waiter, again time.Time) error {
+	cl.looked = time.Time{}
 	until := again
 	if !cl.deadline.IsZero() && (until.IsZero() || cl.deadline.Before(until)) {
 		until = cl.deadline

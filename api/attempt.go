@@ -29,8 +29,8 @@ type attempt struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	body   io.ReadCloser // of the answer
-	// deadline is the call's, zero for none. It ends the sending, and for Do the reading too.
-	deadline time.Time
+	// deadline is the call's, in the alarm's time. It ends the sending, and for Do the reading too.
+	deadline int64
 	bounded  bool
 	limit    time.Duration // of silence while sending
 	patience time.Duration // of silence while reading
@@ -38,9 +38,11 @@ type attempt struct {
 	// next and prev make the Client's ring of attempts under way; guarded by Client.mu.
 	next, prev *attempt
 
+	alarm *alarm       // a's until the end
+	until atomic.Int64 // when the silence has lasted too long, in the alarm's time; written under mu and by the alarm
+
 	mu    sync.Mutex // guards what follows; never held over a wait
 	phase phase
-	timer *time.Timer
 }
 
 // errDeadline is the cause of an attempt that the call's deadline ended.
@@ -48,34 +50,45 @@ var errDeadline = errors.New("api: the call's deadline")
 
 // start makes an attempt that limit bounds and registers it, so that Close finds it.
 func (c *Client) start(ctx context.Context, now, deadline time.Time, limit time.Duration) *attempt {
-	a := &attempt{c: c, deadline: deadline, limit: limit}
+	a := &attempt{c: c, deadline: never, limit: limit}
+	if !deadline.IsZero() {
+		a.deadline = int64(deadline.Sub(c.began))
+	}
 	a.trace.start = now
 	a.trace.hooks(&a.hooks, c.proof, c.opts.OnAttempt != nil)
 	a.ctx, a.cancel = context.WithCancelCause(httptrace.WithClientTrace(ctx, &a.hooks))
-	a.timer = time.AfterFunc(a.within(now, limit, true), a.expire)
+	until := a.within(int64(now.Sub(c.began)), limit, true)
+	a.until.Store(until)
 	c.mu.Lock()
 	closed := c.closed
 	a.next, a.prev = &c.attempts, c.attempts.prev
 	a.prev.next, a.next.prev = a, a
+	a.alarm = c.takeAlarmLocked()
 	c.mu.Unlock()
+	if a.alarm == nil {
+		a.alarm = newAlarm(c.began)
+	}
+	a.alarm.owner.Store(a)
+	a.alarm.watch(until)
 	if closed {
 		a.cancel(ErrClosed)
 	}
 	return a
 }
 
-// within cuts d at the call's deadline, where that counts.
-func (a *attempt) within(now time.Time, d time.Duration, bounded bool) time.Duration {
-	if bounded && !a.deadline.IsZero() {
-		d = min(d, a.deadline.Sub(now))
+// within is when d from now is over, or the call's deadline where that counts.
+func (a *attempt) within(now int64, d time.Duration, bounded bool) int64 {
+	until := now + int64(d)
+	if bounded {
+		until = min(until, a.deadline)
 	}
-	return d
+	return max(until, 1) // 0 is an alarm that isn't set
 }
 
-// expire is the timer's.
-func (a *attempt) expire() {
+// expire is the alarm's: the time is until or later.
+func (a *attempt) expire(until int64) {
 	cause := ErrTimeout
-	if !a.deadline.IsZero() && !time.Now().Before(a.deadline) {
+	if until >= a.deadline {
 		cause = errDeadline
 	}
 	a.cancel(cause)
@@ -92,7 +105,9 @@ func (a *attempt) alive(p phase) {
 	if p == phaseRead {
 		d, bounded = a.patience, a.bounded
 	}
-	a.timer.Reset(a.within(time.Now(), d, bounded))
+	until := a.within(int64(time.Since(a.c.began)), d, bounded)
+	a.until.Store(until)
+	a.alarm.watch(until)
 }
 
 // enter begins a phase, in which nothing is awaited yet.
@@ -103,7 +118,7 @@ func (a *attempt) enter(p phase) (was phase) {
 	if was != phaseDone {
 		a.phase = p
 	}
-	a.timer.Stop()
+	a.until.Store(never)
 	return was
 }
 
@@ -112,8 +127,10 @@ func (a *attempt) finish() {
 	if a.enter(phaseDone) == phaseDone {
 		return
 	}
+	a.alarm.owner.Store(nil)
 	a.c.mu.Lock()
 	a.prev.next, a.next.prev = a.next, a.prev
+	a.c.keepAlarmLocked(a.alarm)
 	a.c.mu.Unlock()
 	a.cancel(nil)
 }

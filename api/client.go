@@ -23,6 +23,7 @@ type Client struct {
 	rng    *jitter
 	http   *http.Client
 
+	began  time.Time
 	bearer atomic.Pointer[bearer]
 	wg     sync.WaitGroup
 	ctx    context.Context // ends with Close
@@ -32,7 +33,10 @@ type Client struct {
 	closed   bool
 	calls    uint64 // counts calls; orders who waits
 	hosts    map[hostKey]*host
+	last     *host   // that a call went to, nil if it is forgotten
 	attempts attempt // head of the ring of those under way, bodies that are read included
+	alarms   *alarm  // those that no attempt has
+	kept     int     // their number
 
 	tell teller
 }
@@ -46,7 +50,7 @@ func New(opts Options) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{
-		opts: opts, base: base, rt: opts.Transport, rng: newJitter(opts.Rand),
+		opts: opts, base: base, rt: opts.Transport, rng: newJitter(opts.Rand), began: time.Now(),
 		hosts: map[hostKey]*host{}, tell: teller{to: opts.OnStateChange, log: opts.Logger},
 	}
 	if opts.Token != nil {
@@ -88,6 +92,7 @@ func (c *Client) Close() error {
 		a.cancel(ErrClosed)
 	}
 	c.wg.Wait()
+	c.stopAlarms()
 	if c.own != nil {
 		c.own.CloseIdleConnections()
 	}
@@ -188,6 +193,10 @@ func (c *Client) hostOf(k hostKey) *host {
 
 // hostLocked finds a host, or makes it, forgetting the one that was used least recently and has nothing going on.
 func (c *Client) hostLocked(k hostKey) *host {
+	if h := c.last; h != nil && h.key == k { // as nearly always
+		h.used = c.calls
+		return h
+	}
 	h := c.hosts[k]
 	if h == nil {
 		if len(c.hosts) >= c.opts.MaxHosts {
@@ -197,6 +206,7 @@ func (c *Client) hostLocked(k hostKey) *host {
 		c.hosts[k] = h
 	}
 	h.used = c.calls
+	c.last = h
 	return h
 }
 
@@ -219,6 +229,9 @@ func (c *Client) forgetLocked() {
 		oldest = oldestIdle
 	}
 	delete(c.hosts, oldest.key)
+	if c.last == oldest {
+		c.last = nil
+	}
 }
 
 // bearer is a token as a header's value, made once for each token.

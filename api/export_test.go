@@ -11,25 +11,27 @@ type Bug = bug
 
 // The planted mistakes.
 const (
-	BugNone          = bugNone
-	BugNoGeneration  = bugNoGeneration
-	BugRetrySent     = bugRetrySent
-	BugJitterBelow   = bugJitterBelow
-	BugCancelCounts  = bugCancelCounts
-	BugNoDrain       = bugNoDrain
-	BugFreshKey      = bugFreshKey
-	BugTokenOnce     = bugTokenOnce
-	BugRetryOffline  = bugRetryOffline
-	BugBudgetPath    = bugBudgetPath
-	BugHungProbe     = bugHungProbe
-	BugPanicKeeps    = bugPanicKeeps
-	BugDateAbsolute  = bugDateAbsolute
-	BugTokenAnywhere = bugTokenAnywhere
-	BugKeyTrusted    = bugKeyTrusted
-	BugRenewAlways   = bugRenewAlways
-	BugNoRewind      = bugNoRewind
-
+	BugNone           = bugNone
+	BugNoGeneration   = bugNoGeneration
+	BugRetrySent      = bugRetrySent
+	BugJitterBelow    = bugJitterBelow
+	BugCancelCounts   = bugCancelCounts
+	BugNoDrain        = bugNoDrain
+	BugFreshKey       = bugFreshKey
+	BugTokenOnce      = bugTokenOnce
+	BugRetryOffline   = bugRetryOffline
+	BugBudgetPath     = bugBudgetPath
+	BugHungProbe      = bugHungProbe
+	BugPanicKeeps     = bugPanicKeeps
+	BugDateAbsolute   = bugDateAbsolute
+	BugTokenAnywhere  = bugTokenAnywhere
+	BugKeyTrusted     = bugKeyTrusted
+	BugRenewAlways    = bugRenewAlways
+	BugNoRewind       = bugNoRewind
 	BugTokenImpatient = bugTokenImpatient
+	BugOldSuccess     = bugOldSuccess
+	BugAlarmForgets   = bugAlarmForgets
+	BugAlarmEarly     = bugAlarmEarly
 )
 
 // Plant puts a mistake in force.

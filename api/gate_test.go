@@ -44,7 +44,8 @@ type throttler struct {
 
 	mu       sync.Mutex // guards what follows
 	until    time.Time
-	told     time.Time // when until was last said
+	known    time.Time // when it was asked for until, and before that instant for earlier
+	earlier  time.Time
 	asked    int
 	violated time.Duration // the worst
 	hits     int
@@ -54,8 +55,11 @@ func (s *throttler) serve(req *http.Request) (*http.Response, error) {
 	s.mu.Lock()
 	now := time.Now()
 	s.hits++
-	// What left in the instant of the answer left before anybody could read it.
-	if early := s.until.Sub(now); early > 0 && now.After(s.told) {
+	until := s.until
+	if now.Equal(s.known) { // the answer that asks may still be on its way to the client, in no time
+		until = s.earlier
+	}
+	if early := until.Sub(now); early > 0 {
 		s.violated = max(s.violated, early)
 	}
 	refuse := s.rng.IntN(5) == 0
@@ -100,8 +104,12 @@ func (s *throttler) serve(req *http.Request) (*http.Response, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asked++
-	if until := time.Now().Add(wait); until.After(s.until) {
-		s.until, s.told = until, time.Now() // from when the client can know
+	now = time.Now()
+	if until := now.Add(wait); until.After(s.until) { // from when the client can know
+		if !now.Equal(s.known) {
+			s.earlier = s.until
+		}
+		s.until, s.known = until, now
 	}
 	return answer(req, status, "", fields...), nil
 }

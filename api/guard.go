@@ -11,13 +11,21 @@ import (
 type Guard struct {
 	lease time.Duration
 	opts  BreakerOptions
-	began time.Time // reading the time since then costs half of reading the time
+	began time.Time // reading the time since then costs less than reading the time
 	// closed is the generation plus 1 while the circuit is closed, else 0: nobody needs the lock to be let through then.
 	closed atomic.Uint64
 
-	mu sync.Mutex // guards b; never held over a call
-	b  breaker
+	// recent says that seen is exact enough to count a success by; doubt ends that. Reading the clock is what costs most.
+	recent atomic.Bool
+	doubt  *time.Timer
+
+	mu   sync.Mutex // guards what follows; never held over a call
+	b    breaker
+	seen time.Time // when the clock was read last
 }
+
+// recency is how much later than it says a success may have been, as a share of the window: a tenth of a slot.
+const recency = 10 * slots
 
 // NewGuard makes a circuit with an interactive client's defaults. A probe that takes longer than lease, or 30s if that
 // is 0, doesn't keep others out any more.
@@ -26,6 +34,8 @@ func NewGuard(o BreakerOptions, lease time.Duration) *Guard {
 	g := &Guard{lease: lease, opts: o.withDefaults(false), began: time.Now()}
 	g.b = breaker{o: &g.opts, rng: newJitter(nil)}
 	g.closed.Store(1)
+	g.doubt = time.AfterFunc(time.Hour, func() { g.recent.Store(false) })
+	g.doubt.Stop()
 	return g
 }
 
@@ -61,7 +71,13 @@ func (g *Guard) admit() (permit, bool) {
 func (g *Guard) record(p permit, r result) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.b.record(g.now(), p, r, 0) == "" {
+	if r != resultOK || g.b.state != Closed || !g.recent.Load() {
+		g.seen = g.now()
+		if g.recent.CompareAndSwap(false, true) && planted != bugOldSuccess {
+			g.doubt.Reset(g.opts.Window / recency)
+		}
+	}
+	if g.b.record(g.seen, p, r, 0) == "" {
 		return // it didn't move
 	}
 	if g.b.state == Closed {

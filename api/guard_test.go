@@ -55,6 +55,41 @@ func TestGuard(t *testing.T) {
 	}).run(t)
 }
 
+// TestGuardCountsSuccessesInTheirTime: those of the last seconds stand beside the faults, those before the window don't.
+func TestGuardCountsSuccessesInTheirTime(t *testing.T) { check(checkGuardWindow).run(t) }
+
+func checkGuardWindow() error {
+	ok := func() api.Fault { return api.FaultNone }
+	bad := func() api.Fault { return api.FaultServer }
+	faults := func(g *api.Guard) error { // 5 of 10, never 5 in a row
+		for range 5 {
+			if err := errors.Join(g.Do(ok), g.Do(bad)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	g := api.NewGuard(api.BreakerOptions{}, 0)
+	if err := g.Do(ok); err != nil {
+		return err
+	}
+	time.Sleep(8 * time.Second)
+	for range 20 {
+		if err := g.Do(ok); err != nil {
+			return err
+		}
+	}
+	time.Sleep(3 * time.Second)
+	if err := faults(g); err != nil || g.State() != api.Closed {
+		return fmt.Errorf("5 faults of 30 within the window: %v, %w", g.State(), err)
+	}
+	time.Sleep(20 * time.Second)
+	if err := faults(g); err != nil || g.State() != api.Open {
+		return fmt.Errorf("5 faults of 10 within the window: %v, %w", g.State(), err)
+	}
+	return nil
+}
+
 // TestErrorTellsTheStory: the answer's problem, the attempts and whose fault each was.
 func TestErrorTellsTheStory(t *testing.T) {
 	check(func() error {

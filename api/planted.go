@@ -26,4 +26,7 @@ const (
 	bugRenewAlways        // every 401 asks for another token, as often as it comes
 	bugTokenImpatient     // a moment without a token fails the call
 	bugNoRewind           // a body is sent again from where the last attempt stopped
+	bugOldSuccess         // a Guard counts every success by the time of the first look at the clock
+	bugAlarmForgets       // an alarm that rings before its owner's time isn't set anew
+	bugAlarmEarly         // an alarm that rings ends its owner's attempt, though it was set by an earlier one
 )

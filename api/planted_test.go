@@ -34,6 +34,9 @@ func TestPlantedMistakesAreFound(t *testing.T) {
 		"panic keeps the permit":     {api.BugPanicKeeps, checkPanicProbe, "TestPanicInAProbeGivesItsPermitBack"},
 		"no patience for a token":    {api.BugTokenImpatient, checkTokenLater, "TestTokenIsWaitedFor"},
 		"body not rewound":           {api.BugNoRewind, checkRewind, "TestBodyGoesWholeEachTime"},
+		"old time for successes":     {api.BugOldSuccess, checkGuardWindow, "TestGuardCountsSuccessesInTheirTime"},
+		"alarm not set anew":         {api.BugAlarmForgets, checkAlarm, "TestAlarmServesOneAttemptAfterTheOther"},
+		"alarm of an earlier one":    {api.BugAlarmEarly, checkAlarm, "TestAlarmServesOneAttemptAfterTheOther"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble.Run(t, func(t *testing.T) {

@@ -19,6 +19,7 @@ type call struct {
 	set      Call
 	order    uint64
 	deadline time.Time // zero for none
+	looked   time.Time // at the clock; zero once time may have passed since
 	bounded  bool      // the deadline holds for the body of the answer too
 	json     bool
 	route    string
@@ -29,6 +30,10 @@ type call struct {
 	keyed      bool   // it has one, and the server honours it
 	ours       bool   // to Options.BaseURL's origin
 	tokens     bool   // it gets a token
+
+	limit    time.Duration // of the attempt that begins
+	patience time.Duration // with its answer's body
+	known    bool          // the host had answered before it
 
 	n       int // attempts made
 	counted int // of those, the ones that may have sent something
@@ -87,7 +92,7 @@ func (cl *call) prepare() error {
 	case req.URL.Scheme != "http" && req.URL.Scheme != "https":
 		return cl.fail(ErrFailed, FaultCaller, fmt.Errorf("the request's URL begins with %q, not http or https", req.URL.Scheme))
 	}
-	cl.ctx, cl.set = req.Context(), callOf(req.Context())
+	cl.ctx, cl.set, cl.looked = req.Context(), callOf(req.Context()), time.Now()
 	k := keyOf(req.URL)
 	var ok bool
 	if cl.h, cl.order, ok = c.begin(k); !ok {
@@ -133,7 +138,7 @@ func (cl *call) prepareSettings() {
 		d = o.Deadline
 	}
 	if d > 0 {
-		cl.deadline = time.Now().Add(d)
+		cl.deadline = cl.looked.Add(d)
 	}
 	if at, ok := cl.ctx.Deadline(); ok && (cl.deadline.IsZero() || at.Before(cl.deadline)) {
 		cl.deadline = at
@@ -216,6 +221,7 @@ func (cl *call) online() error {
 	if n == nil || n.Online() || planted == bugRetryOffline {
 		return nil
 	}
+	cl.looked = time.Time{}
 	if cl.set.FailFast {
 		return cl.fail(ErrOffline, FaultPath, nil)
 	}
@@ -236,6 +242,7 @@ func (cl *call) fetchToken() error {
 	if !cl.tokens || planted == bugTokenOnce && cl.token != "" {
 		return nil
 	}
+	cl.looked = time.Time{}
 	ctx := cl.limits()
 	defer ctx.end()
 	token, err := cl.c.opts.Token.Token(ctx)

@@ -31,7 +31,7 @@ func (h *host) settle(cl *call, s settlement) {
 		if server := h.path.answered(s.now, s.route, s.ttfb); v.result == resultOK && server >= cl.c.opts.Breaker.SlowCall {
 			v.result = resultSlow
 		}
-		if q, ok := rateLimit(s.header, time.Now()); ok {
+		if q, ok := rateLimit(s.header, s.now); ok {
 			h.gate.heed(s.now, q, rng)
 		}
 		if s.token && v.fault != FaultAuth {
@@ -67,13 +67,10 @@ func (h *host) settle(cl *call, s settlement) {
 func (cl *call) attempt(p permit) (res *http.Response, v verdict, err error) {
 	cl.n++
 	c, h := cl.c, cl.h
-	h.mu.Lock()
-	limit, patience := cl.limitLocked(), min(max(8*h.path.rtt.bound(), minPatience), maxPatience)
-	known := h.answered
-	h.mu.Unlock()
-	now := time.Now()
-	a := c.start(cl.ctx, now, cl.deadline, limit)
-	a.patience, a.bounded = patience, cl.bounded
+	now := cl.now()
+	cl.looked = time.Time{}
+	a := c.start(cl.ctx, now, cl.deadline, cl.limit)
+	a.patience, a.bounded = cl.patience, cl.bounded
 	settled := false
 	defer func() {
 		if !settled && planted != bugPanicKeeps {
@@ -89,7 +86,7 @@ func (cl *call) attempt(p permit) (res *http.Response, v verdict, err error) {
 	}
 	end := time.Now()
 	o := outcome{
-		res: res, err: err, reused: a.trace.reused.Load(), known: known, json: cl.json, keyed: cl.keyed,
+		res: res, err: err, reused: a.trace.reused.Load(), known: cl.known, json: cl.json, keyed: cl.keyed,
 		body: a.bodyErr.Load() != nil || errors.Is(err, errBodyFailed),
 	}
 	if err != nil {

@@ -3,6 +3,7 @@ package api
 import (
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -11,6 +12,8 @@ import (
 type teller struct {
 	to  func(CircuitChange)
 	log *slog.Logger
+
+	some atomic.Bool // is queued, so that nobody needs the lock to see that nothing is
 
 	mu      sync.Mutex // guards what follows
 	queue   []CircuitChange
@@ -22,10 +25,14 @@ func (t *teller) add(c CircuitChange) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.queue = append(t.queue, c)
+	t.some.Store(true)
 }
 
 // deliver tells what is queued. The caller holds no lock. A callback that calls back in only queues.
 func (t *teller) deliver() {
+	if !t.some.Load() {
+		return
+	}
 	t.mu.Lock()
 	if t.telling || len(t.queue) == 0 {
 		t.mu.Unlock()
@@ -34,6 +41,7 @@ func (t *teller) deliver() {
 	t.telling = true
 	defer func() { // also when a callback panics: the next change is told all the same
 		t.telling = false
+		t.some.Store(len(t.queue) > 0)
 		t.mu.Unlock()
 	}()
 	for len(t.queue) > 0 {

@@ -44,8 +44,11 @@ type trace struct {
 	wrote  atomic.Int64 // header, then the whole request
 	first  atomic.Int64 // byte of the answer
 
-	dnsFrom, dns, connectFrom, connect, tlsFrom, tls atomic.Int64
+	dial *dialTrace // nil if nobody asked
 }
+
+// dialTrace are the times of a connection that had to be made.
+type dialTrace struct{ dnsFrom, dns, connectFrom, connect, tlsFrom, tls atomic.Int64 }
 
 // since is never 0.
 func (t *trace) since() int64 { return max(int64(time.Since(t.start)), 1) }
@@ -62,16 +65,18 @@ func (t *trace) hooks(h *httptrace.ClientTrace, proof evidence, all bool) {
 	if !all {
 		return
 	}
-	h.DNSStart = func(httptrace.DNSStartInfo) { t.dnsFrom.Store(t.since()) }
-	h.DNSDone = func(httptrace.DNSDoneInfo) { t.dns.Store(t.since() - t.dnsFrom.Load()) }
-	h.ConnectStart = func(string, string) { t.connectFrom.CompareAndSwap(0, t.since()) }
+	d := &dialTrace{}
+	t.dial = d
+	h.DNSStart = func(httptrace.DNSStartInfo) { d.dnsFrom.Store(t.since()) }
+	h.DNSDone = func(httptrace.DNSDoneInfo) { d.dns.Store(t.since() - d.dnsFrom.Load()) }
+	h.ConnectStart = func(string, string) { d.connectFrom.CompareAndSwap(0, t.since()) }
 	h.ConnectDone = func(_, _ string, err error) {
 		if err == nil {
-			t.connect.CompareAndSwap(0, t.since()-t.connectFrom.Load())
+			d.connect.CompareAndSwap(0, t.since()-d.connectFrom.Load())
 		}
 	}
-	h.TLSHandshakeStart = func() { t.tlsFrom.Store(t.since()) }
-	h.TLSHandshakeDone = func(tls.ConnectionState, error) { t.tls.Store(t.since() - t.tlsFrom.Load()) }
+	h.TLSHandshakeStart = func() { d.tlsFrom.Store(t.since()) }
+	h.TLSHandshakeDone = func(tls.ConnectionState, error) { d.tls.Store(t.since() - d.tlsFrom.Load()) }
 }
 
 func (t *trace) gotConn(info httptrace.GotConnInfo) {
@@ -111,8 +116,9 @@ func (t *trace) timings(took time.Duration) Timings {
 	if first == 0 {
 		first = took // a transport without hooks
 	}
-	return Timings{
-		DNS: time.Duration(t.dns.Load()), Connect: time.Duration(t.connect.Load()), TLS: time.Duration(t.tls.Load()),
-		FirstByte: max(first-time.Duration(t.wrote.Load()), 0),
+	out := Timings{FirstByte: max(first-time.Duration(t.wrote.Load()), 0)}
+	if d := t.dial; d != nil {
+		out.DNS, out.Connect, out.TLS = time.Duration(d.dns.Load()), time.Duration(d.connect.Load()), time.Duration(d.tls.Load())
 	}
+	return out
 }

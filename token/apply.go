@@ -101,7 +101,7 @@ func (s *Source) publishLocked(e event) {
 	if !w.over.IsZero() {
 		l.over = w.over.UnixNano()
 	}
-	s.live.Store(l)
+	s.handOut(l)
 	s.issued.add(l.access, s.turn)
 }
 

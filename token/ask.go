@@ -15,10 +15,28 @@ const tooYoung = 2 * time.Second
 // It never causes a refresh: a started source does that ahead.
 func (s *Source) AccessToken() (access string, ok bool) {
 	l := s.live.Load()
-	if l == nil || s.nanos() >= l.over {
+	if l == nil || !l.sure.Load() && !s.vouch(l, l.over) {
 		return "", false
 	}
 	return l.access, true
+}
+
+// vouchFor is how long a look at the wall clock is good for. Reading it is nearly all that the hot path costs. It bounds
+// how late a sleep of the machine or a step of the clock is noticed there: the timer stands still in a sleep.
+const vouchFor = 100 * time.Millisecond
+
+// vouch looks at the wall clock and says that it is before end. Unless l is due, calls go without another look for a
+// while.
+func (s *Source) vouch(l *live, end int64) bool {
+	now := s.nanos()
+	left := time.Duration(min(l.due, l.over) - now)
+	if planted != bugClockLookedAtOnce {
+		left = min(left, vouchFor)
+	}
+	if left > 0 && l.sure.CompareAndSwap(false, true) {
+		l.doubt.Reset(left)
+	}
+	return now < end
 }
 
 // nanos is the wall clock in nanoseconds.
@@ -33,7 +51,7 @@ func (s *Source) nanos() int64 {
 // only when that is over does Token wait for a refresh, or return its failure at once where one has just failed. ctx ends
 // the wait, not the refresh.
 func (s *Source) Token(ctx context.Context) (string, error) {
-	if l := s.live.Load(); l != nil && s.nanos() < l.due {
+	if l := s.live.Load(); l != nil && (l.sure.Load() || s.vouch(l, l.due)) {
 		return l.access, nil
 	}
 	for {

@@ -22,6 +22,7 @@ const (
 	BugPortalBelieved      = bugPortalBelieved
 	BugNoNegativeCache     = bugNoNegativeCache
 	BugRefreshOffline      = bugRefreshOffline
+	BugClockLookedAtOnce   = bugClockLookedAtOnce
 )
 
 // Plant plants a bug for sources that are made from now on, and returns what takes it out again.

@@ -102,12 +102,11 @@ func (s *Source) stepLocked() {
 	if gap >= 0 || l == nil {
 		return
 	}
-	moved := *l
-	moved.due += int64(gap)
+	moved := &live{access: l.access, due: l.due + int64(gap), over: l.over, born: l.born, gen: l.gen}
 	if l.over != math.MaxInt64 {
 		moved.over += int64(gap)
 	}
-	s.live.Store(&moved)
+	s.handOut(moved)
 	s.logLocked(slog.LevelInfo, "session: the wall clock was turned back", slog.Duration("by", -gap))
 }
 

@@ -19,6 +19,7 @@ const (
 	bugPortalBelieved          // a reply isn't looked at before it is taken for tokens
 	bugNoNegativeCache         // a failure isn't shared with whoever asks next
 	bugRefreshOffline          // refreshes are sent without a network
+	bugClockLookedAtOnce       // one look at the wall clock is good until the token is due
 )
 
 // planted is set by tests alone, before the source is made.

@@ -31,6 +31,7 @@ func TestPlantedBugsAreFound(t *testing.T) {
 		{token.BugPortalBelieved, "TestWhatIsNoReplyOfTheServerCountsForNothing", checkPortals},
 		{token.BugNoNegativeCache, "TestFailureIsSharedUntilTheNextSlot", checkFailureIsShared},
 		{token.BugRefreshOffline, "TestOfflineSendsNothing", checkOffline},
+		{token.BugClockLookedAtOnce, "TestSleepIsNoticedWithoutASchedule", checkSleepIsNoticed},
 	} {
 		t.Run(row.test, func(t *testing.T) {
 			bubble.Run(t, func(t *testing.T) {

@@ -194,6 +194,38 @@ func TestClockStepsAndSleep(t *testing.T) {
 	}
 }
 
+// A machine that slept, in a source that was never started: nobody else looks at the clock, and calls came until then.
+func TestSleepIsNoticedWithoutASchedule(t *testing.T) {
+	bubble.Run(t, func(t *testing.T) {
+		if err := checkSleepIsNoticed(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func checkSleepIsNoticed(ctx context.Context) error {
+	w := &wallClock{}
+	i := &issuer{life: time.Hour}
+	s, err := signedIn(token.Options{Refresh: i.refresh, Now: w.now}, time.Hour)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	first, ok := s.AccessToken()
+	if !ok {
+		return errors.New("no token after the sign-in")
+	}
+	w.step(8 * time.Hour)
+	time.Sleep(101 * time.Millisecond)
+	if _, ok := s.AccessToken(); ok {
+		return errors.New("a token that is over is handed out 101 ms after the sleep")
+	}
+	if next, err := s.Token(ctx); err != nil || next == first {
+		return fmt.Errorf("not another token after the sleep: %w", err)
+	}
+	return nil
+}
+
 func TestSessionsEndIsToldAhead(t *testing.T) {
 	bubble.Run(t, func(t *testing.T) {
 		i := &issuer{life: time.Hour}

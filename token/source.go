@@ -136,6 +136,15 @@ type live struct {
 	due, over int64     // by the wall clock, in nanoseconds; over is the largest number if it isn't known
 	born      time.Time // when this source refreshed them; zero if it didn't
 	gen       uint64
+	// sure says that a look at the wall clock found it before due and over a moment ago; doubt ends that.
+	sure  atomic.Bool
+	doubt *time.Timer
+}
+
+// handOut makes l what Token reads.
+func (s *Source) handOut(l *live) {
+	l.doubt = time.AfterFunc(vouchFor, func() { l.sure.Store(false) })
+	s.live.Store(l)
 }
 
 // New makes a source with what the store kept. It starts nothing. A damaged store is no error here: Token returns it,
