@@ -63,6 +63,7 @@ func httpScenarios() []Scenario {
 	return []Scenario{
 		with(func(s *Scenario) {
 			s.ID, s.Name = "2", "half of the requests get no answer"
+			s.AccessTTL = time.Minute // half of the refreshes get none either
 			s.Why = "clients that don't try again lose messages, those that do without care double them"
 			s.Faults = []Fault{{Name: "half lost", Lasts: time.Minute, HTTP: HTTPBounds{Hit: 0.45}, Begin: onRequests(unanswered()...), End: onRequests()}}
 			s.Thresholds.HTTP = &HTTPThresholds{Done99: 30 * time.Second, Refreshes: -1}
