@@ -80,7 +80,13 @@ func runSend(cmd *cobra.Command, o sendOptions, args []string) (err error) {
 	h, err := openHome(o.profile)
 	var locked *profile.LockedError
 	if errors.As(err, &locked) {
-		return o.handOver(cmd, locked, e)
+		if e, err = o.handOver(cmd.Context(), locked, e); err != nil {
+			return err
+		}
+		h, err = openHome(o.profile) // that program may have ended meanwhile, and taken nothing any more
+		if errors.Is(err, profile.ErrLocked) {
+			return o.tell(cmd.OutOrStdout(), e, "queued", "handed over to the program that has the profile open", true)
+		}
 	}
 	if err != nil {
 		return err
@@ -116,18 +122,18 @@ func entryToSend(stdin io.Reader, o sendOptions, args []string) (outbox.Entry, e
 
 // handOver leaves the message to the process that holds the profile, unless that one would send it as another user or to
 // another server.
-func (o sendOptions) handOver(cmd *cobra.Command, locked *profile.LockedError, e outbox.Entry) error {
-	server, err := serverName(cmd.Context(), o.server)
+func (o sendOptions) handOver(ctx context.Context, locked *profile.LockedError, e outbox.Entry) (outbox.Entry, error) {
+	server, err := serverName(ctx, o.server)
 	if err != nil {
-		return config(err, "see --server")
+		return e, config(err, "see --server")
 	}
 	if locked.Server != "" && (locked.Server != server || o.user != "" && o.user != locked.User) {
-		return config(&profile.OwnerError{Dir: locked.Dir, Server: locked.Server, User: locked.User}, "")
+		return e, config(&profile.OwnerError{Dir: locked.Dir, Server: locked.Server, User: locked.User}, "")
 	}
 	if e, err = profile.HandOver(o.profile, outbox.HandSend, e); err != nil {
-		return config(err, "see --profile")
+		return e, config(err, "see --profile")
 	}
-	return o.tell(cmd.OutOrStdout(), e, "queued", "handed over to the program that has the profile open", true)
+	return e, nil
 }
 
 // serverName is how a server's address is written in a profile.
