@@ -91,17 +91,22 @@ func (o *owner) assemble(now time.Time, room int) []*item {
 			able = append(able, items)
 		}
 	}
-	for k, items := range able {
-		took := 0
-		// A share of the batch for each lane keeps a long queue from holding up the others.
-		share := max(1, room/(len(able)-k))
-		for _, it := range items {
-			if len(batch) > 0 && (bytes+it.bytes > o.q.opts.BatchBytes || len(batch) >= room || took >= share) {
-				break
+	// A share of the batch for each lane keeps a long queue from holding up the others; what they leave is its again.
+	took := make([]int, len(able))
+	for _, shared := range []bool{true, false} {
+		for k, items := range able {
+			share := len(items)
+			if shared {
+				share = max(1, room/(len(able)-k))
 			}
-			batch = append(batch, it)
-			bytes += it.bytes
-			took++
+			for _, it := range items[took[k]:] {
+				if len(batch) > 0 && (bytes+it.bytes > o.q.opts.BatchBytes || len(batch) >= room || took[k] >= share) {
+					break
+				}
+				batch = append(batch, it)
+				bytes += it.bytes
+				took[k]++
+			}
 		}
 	}
 	o.rotate()

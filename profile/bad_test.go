@@ -336,6 +336,10 @@ func owned(t *testing.T) error {
 			return fmt.Errorf("claimed by %v: %w", other, err)
 		}
 	}
+	var locked *profile.LockedError
+	if _, err := profile.Open(p.Dir()); !errors.As(err, &locked) || locked.Server != "http://a" || locked.User != "ada" {
+		return fmt.Errorf("who finds it open isn't told whose it is: %w", err)
+	}
 	server, user, ok, err := p.Owner(t.Context())
 	if server != "http://a" || user != "ada" || !ok || err != nil {
 		return fmt.Errorf("owner is %s at %s, %v, %w", user, server, ok, err)

@@ -39,6 +39,11 @@ func (p *Profile) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if server, user, ok, err := p.Owner(ctx); err != nil {
+		return err
+	} else if ok {
+		p.held.owned(server, user)
+	}
 	p.inbox = &inboxStore{p}
 	p.tokens = &tokenStore{p, sqlitefile.NewLock()}
 	p.outbox = &outboxStore{p: p}

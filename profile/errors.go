@@ -60,7 +60,7 @@ func (e *Error) Error() string {
 
 // Hint says what a person can do, or is empty.
 func (e *Error) Hint() string {
-	if e.Kind == ErrCorrupt {
+	if errors.Is(e.Kind, ErrCorrupt) {
 		return fmt.Sprintf("the file was left as it is; %s writes what can be saved of its queue to messages.jsonl and sets it aside",
 			rescueCommand(e.Dir))
 	}

@@ -27,6 +27,8 @@ type LockedError struct {
 	PID     int       // 0 if not known
 	Program string    // name of its executable, or empty
 	Since   time.Time // zero if not known
+	// Server and User say whose profile it is, or are empty: not known, or nobody's yet.
+	Server, User string
 }
 
 // Error says who holds the profile and what to do.
@@ -57,10 +59,16 @@ type holder struct {
 	PID     int       `json:"pid"`
 	Program string    `json:"program"`
 	Since   time.Time `json:"since"`
+	Server  string    `json:"server,omitempty"` // whose the profile is, for who wants to hand something over
+	User    string    `json:"user,omitempty"`
 }
 
 // hold is a held lock.
-type hold struct{ lock *flock.Flock }
+type hold struct {
+	lock *flock.Flock
+	dir  string
+	me   holder
+}
 
 // take locks the folder dir, or says who has.
 func take(dir string) (*hold, error) {
@@ -76,14 +84,29 @@ func take(dir string) (*hold, error) {
 	if exe, err := os.Executable(); err == nil {
 		me.Program = filepath.Base(exe)
 	}
-	text, err := json.Marshal(me)
-	if err == nil {
-		err = os.WriteFile(filepath.Join(dir, holderName), text, 0o600)
-	}
-	if err != nil {
+	h := &hold{lock, dir, me}
+	if err := h.tell(); err != nil {
 		return nil, errors.Join(folderError(dir, err), lock.Unlock())
 	}
-	return &hold{lock}, nil
+	return h, nil
+}
+
+// tell writes who holds the lock.
+func (h *hold) tell() error {
+	text, err := json.Marshal(h.me)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(h.dir, holderName), text, 0o600)
+}
+
+// owned adds whose profile it is. Where that can't be written nobody hears of it, which only costs them a hint.
+func (h *hold) owned(server, user string) {
+	if h == nil || h.me.Server == server && h.me.User == user {
+		return
+	}
+	h.me.Server, h.me.User = server, user
+	_ = h.tell()
 }
 
 // lockedBy reads who holds the lock. The file may be half written, or of somebody before: then less is known.
@@ -95,7 +118,7 @@ func lockedBy(dir string) *LockedError {
 	}
 	var h holder
 	if text, err := os.ReadFile(path); err == nil && json.Unmarshal(text, &h) == nil {
-		e.PID, e.Program, e.Since = h.PID, h.Program, h.Since
+		e.PID, e.Program, e.Since, e.Server, e.User = h.PID, h.Program, h.Since, h.Server, h.User
 	}
 	return e
 }

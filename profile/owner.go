@@ -57,6 +57,7 @@ func (p *Profile) Claim(ctx context.Context, server, user string) error {
 		if is.Server != server || is.User != user {
 			return is
 		}
+		p.held.owned(server, user)
 		return nil
 	})
 }

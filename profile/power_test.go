@@ -29,14 +29,6 @@ func seed(t *testing.T) uint64 {
 	return s
 }
 
-// disk is one that ends with the test.
-func disk(t *testing.T, rng *rand.Rand) *profiletest.Disk {
-	t.Helper()
-	d := profiletest.NewDisk(rng)
-	t.Cleanup(d.Close)
-	return d
-}
-
 func message(seq uint64) inbox.Message {
 	return inbox.Message{Channel: "c", Seq: seq, ID: fmt.Sprint("id-", seq), User: "ada", Text: fmt.Sprint("text ", seq)}
 }

@@ -190,7 +190,7 @@ func (k *kills) startServer(ctx context.Context) error {
 		_, _, err := net.SplitHostPort(addr)
 		return err
 	case <-p.gone:
-		return fmt.Errorf("the server ended: %v; it said\n%s", p.exit, p.said())
+		return fmt.Errorf("the server ended: %s; it said\n%s", p.ending(), p.said())
 	case <-time.After(readyLimit):
 		return fmt.Errorf("the server isn't ready after %v; it said\n%s", readyLimit, p.said())
 	}

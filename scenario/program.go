@@ -134,6 +134,14 @@ func (p *program) await(limit time.Duration) error {
 	}
 }
 
+// ending says how a process that is gone ended.
+func (p *program) ending() string {
+	if p.exit == nil {
+		return "in order"
+	}
+	return p.exit.Error()
+}
+
 // talker is one client of real processes: a profile that outlives them, and the one that runs on it now. Its methods
 // are for one goroutine; what the process says comes in on others.
 type talker struct {
@@ -267,7 +275,7 @@ func (t *talker) await(ctx context.Context, ok func() bool) error {
 		select {
 		case <-changed:
 		case <-t.proc.gone:
-			return fmt.Errorf("%s ended: %v; it said\n%s", t.name, t.proc.exit, t.proc.said())
+			return fmt.Errorf("%s ended: %s; it said\n%s", t.name, t.proc.ending(), t.proc.said())
 		case <-ctx.Done():
 			t.mu.Lock()
 			defer t.mu.Unlock()

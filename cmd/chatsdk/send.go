@@ -78,8 +78,15 @@ func runSend(cmd *cobra.Command, o sendOptions, args []string) (err error) {
 		return err
 	}
 	h, err := openHome(o.profile)
-	if errors.Is(err, profile.ErrLocked) {
-		return o.handOver(cmd.OutOrStdout(), e)
+	var locked *profile.LockedError
+	if errors.As(err, &locked) {
+		if e, err = o.handOver(cmd.Context(), locked, e); err != nil {
+			return err
+		}
+		h, err = openHome(o.profile) // that program may have ended meanwhile, and taken nothing any more
+		if errors.Is(err, profile.ErrLocked) {
+			return o.tell(cmd.OutOrStdout(), e, "queued", "handed over to the program that has the profile open", true)
+		}
 	}
 	if err != nil {
 		return err
@@ -113,13 +120,29 @@ func entryToSend(stdin io.Reader, o sendOptions, args []string) (outbox.Entry, e
 	return e, nil
 }
 
-// handOver leaves the message to the process that holds the profile.
-func (o sendOptions) handOver(out io.Writer, e outbox.Entry) error {
-	e, err := profile.HandOver(o.profile, outbox.HandSend, e)
+// handOver leaves the message to the process that holds the profile, unless that one would send it as another user or to
+// another server.
+func (o sendOptions) handOver(ctx context.Context, locked *profile.LockedError, e outbox.Entry) (outbox.Entry, error) {
+	server, err := serverName(ctx, o.server)
 	if err != nil {
-		return config(err, "see --profile")
+		return e, config(err, "see --server")
 	}
-	return o.tell(out, e, "queued", "handed over to the program that has the profile open", true)
+	if locked.Server != "" && (locked.Server != server || o.user != "" && o.user != locked.User) {
+		return e, config(&profile.OwnerError{Dir: locked.Dir, Server: locked.Server, User: locked.User}, "")
+	}
+	if e, err = profile.HandOver(o.profile, outbox.HandSend, e); err != nil {
+		return e, config(err, "see --profile")
+	}
+	return e, nil
+}
+
+// serverName is how a server's address is written in a profile.
+func serverName(ctx context.Context, address string) (string, error) {
+	c, err := chatsdk.Open(ctx, chatsdk.Options{Server: address, Store: chatsdk.InMemory()})
+	if err != nil {
+		return "", err
+	}
+	return c.State().Server, c.Close()
 }
 
 // sendEvent is a line of send --json.
