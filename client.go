@@ -20,15 +20,16 @@ import (
 // Client is a chat client that keeps going on bad networks. It wires the parts together: session, connection, queue of
 // what goes out, cache of what came in. It may be used concurrently. Make one with Open and end it with Close.
 type Client struct {
-	opts   Options
-	log    *slog.Logger
-	http   *http.Client
-	ep     *endpoints
-	device string
-	tokens *token.Source
-	rt     *realtime.Client
-	queue  *outbox.Queue
-	inbox  *inbox.Inbox
+	opts    Options
+	log     *slog.Logger
+	http    *http.Client
+	ep      *endpoints
+	device  string
+	tokens  *token.Source
+	refresh token.RefreshFunc // the session's
+	rt      *realtime.Client
+	queue   *outbox.Queue
+	inbox   *inbox.Inbox
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/chatsdk/chatsdk/internal/wire"
 	"github.com/chatsdk/chatsdk/realtime"
 	"github.com/chatsdk/chatsdk/token"
@@ -73,7 +75,8 @@ func seconds(n int64) time.Duration {
 // session makes the token source. Its refreshes go past everything that calls of the API go through: they need no token,
 // and an outage of the API says nothing about them.
 func (c *Client) session() (*token.Source, error) {
-	refresh, err := token.JSON(token.Endpoint{
+	var err error
+	c.refresh, err = token.JSON(token.Endpoint{
 		URL: c.ep.url("/api/auth/refresh"), Client: c.http,
 		AllowPlain: true, // the application chose http in Options.Server; everything else goes that way too
 	})
@@ -81,8 +84,8 @@ func (c *Client) session() (*token.Source, error) {
 		return nil, err
 	}
 	return token.New(token.Options{
-		Refresh: refresh, Store: c.opts.Store.Tokens(), Server: c.ep.base.String(), AttemptTimeout: c.opts.CallTimeout,
-		Revoke: func(ctx context.Context, late token.Tokens) error { return c.ep.logout(ctx, late.Access.Reveal()) },
+		Refresh: c.refresh, Store: c.opts.Store.Tokens(), Server: c.ep.base.String(), AttemptTimeout: c.opts.CallTimeout,
+		Revoke: c.endSession,
 		Rand:   fork(c.opts.Rand), Logger: c.log,
 	})
 }
@@ -98,7 +101,36 @@ func (c *Client) SignOut(ctx context.Context) error {
 	}
 	ctx, stop := c.bound(ctx)
 	defer stop()
-	return errors.Join(err, c.ep.logout(ctx, was.Access.Reveal()))
+	return errors.Join(err, c.endSession(ctx, was))
+}
+
+// endSession asks the server to end a session. Where its access token has run out another is fetched first: the refresh
+// token would live on for weeks. A session that is over already is what was asked for.
+func (c *Client) endSession(ctx context.Context, t token.Tokens) error {
+	err := c.ep.logout(ctx, t.Access.Reveal())
+	if codeOf(err) == wire.CodeTokenExpired && !t.Refresh.IsZero() {
+		var now token.Tokens
+		var refused *token.RefreshError
+		now, err = c.refresh(ctx, t, uuid.NewString())
+		switch {
+		case err == nil:
+			err = c.ep.logout(ctx, now.Access.Reveal())
+		case errors.As(err, &refused) && refused.Code == wire.CodeInvalidGrant:
+			return nil
+		}
+	}
+	if codeOf(err) == wire.CodeUnauthorized {
+		return nil
+	}
+	return err
+}
+
+// codeOf is the server's code in an error, "" if there is none.
+func codeOf(err error) string {
+	if se, ok := errors.AsType[*ServerError](err); ok {
+		return se.Code
+	}
+	return ""
 }
 
 // Session returns the user and device that are signed in, without secrets; ok is false if nobody is.

@@ -207,6 +207,7 @@ func TestReleaseIsPaced(t *testing.T) {
 	check(func() error {
 		var mu sync.Mutex
 		now, most, held := 0, 0, true
+		var failed error
 		c, err := client(func(req *http.Request) (*http.Response, error) {
 			mu.Lock()
 			if held {
@@ -229,15 +230,20 @@ func TestReleaseIsPaced(t *testing.T) {
 		_, _, _ = get(api.With(context.Background(), api.Call{MaxAttempts: 1}), c, "GET", "/x", "")
 		var wg sync.WaitGroup
 		for range 30 {
-			wg.Go(func() { _, _, err = get(context.Background(), c, "GET", "/x", "") })
+			wg.Go(func() {
+				_, _, err := get(context.Background(), c, "GET", "/x", "")
+				mu.Lock()
+				defer mu.Unlock()
+				failed = errors.Join(failed, err)
+			})
 		}
 		time.Sleep(6*time.Second + 25*time.Millisecond)
 		mu.Lock()
 		early := now
 		mu.Unlock()
 		wg.Wait()
-		if early > 6 || most > 20 || err != nil {
-			return fmt.Errorf("%d of 30 at once just after the hold, %d at most; %w", early, most, err)
+		if early > 6 || most > 20 || failed != nil {
+			return fmt.Errorf("%d of 30 at once just after the hold, %d at most; %w", early, most, failed)
 		}
 		return c.Close()
 	}).run(t)

@@ -33,10 +33,9 @@ const (
 type wiretap struct {
 	handler http.Handler
 
-	mu        sync.Mutex // guards what follows
-	tokens    []string
-	refreshes int
-	astray    []string
+	mu     sync.Mutex // guards what follows
+	tokens []string
+	astray []string
 }
 
 func (w *wiretap) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -62,16 +61,19 @@ func (w *wiretap) RoundTrip(req *http.Request) (*http.Response, error) {
 	res := rec.Result()
 	res.Request = req
 	res.Header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
+	w.hear(rec.Body.Bytes())
+	return res, nil
+}
+
+// hear notes the tokens in a reply.
+func (w *wiretap) hear(reply []byte) {
+	var out wire.TokenReply
+	if json.Unmarshal(reply, &out) != nil || out.Token == "" {
+		return
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if req.URL.Path == "/api/auth/refresh" {
-		w.refreshes++
-	}
-	var out wire.TokenReply
-	if json.Unmarshal(rec.Body.Bytes(), &out) == nil && out.Token != "" {
-		w.tokens = append(w.tokens, out.Token, out.RefreshToken)
-	}
-	return res, nil
+	w.tokens = append(w.tokens, out.Token, out.RefreshToken)
 }
 
 // rig is a client of the real server, made of api and token as an application would: no network, HTTP faults between.
