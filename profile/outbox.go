@@ -15,7 +15,7 @@ type outboxStore struct {
 	p       *Profile
 	put     *sql.Stmt // or nil before the first use, as get; used while p.lock is held
 	get     *sql.Stmt
-	settled int       // about how many settled rows there are; guarded by p.lock
+	settled int // about how many settled rows there are; guarded by p.lock
 }
 
 var (
