@@ -48,16 +48,17 @@ type attempt struct {
 // errDeadline is the cause of an attempt that the call's deadline ended.
 var errDeadline = errors.New("api: the call's deadline")
 
-// start makes an attempt that limit bounds and registers it, so that Close finds it.
-func (c *Client) start(ctx context.Context, now, deadline time.Time, limit time.Duration) *attempt {
-	a := &attempt{c: c, deadline: never, limit: limit}
-	if !deadline.IsZero() {
-		a.deadline = int64(deadline.Sub(c.began))
+// start makes an attempt that the call's limit bounds and registers it, so that Close finds it.
+func (cl *call) start(now time.Time) *attempt {
+	c := cl.c
+	a := &attempt{c: c, deadline: never, limit: cl.limit, patience: cl.patience, bounded: cl.bounded}
+	if !cl.deadline.IsZero() {
+		a.deadline = int64(cl.deadline.Sub(c.began))
 	}
 	a.trace.start = now
-	a.trace.hooks(&a.hooks, c.proof, c.opts.OnAttempt != nil)
-	a.ctx, a.cancel = context.WithCancelCause(httptrace.WithClientTrace(ctx, &a.hooks))
-	until := a.within(int64(now.Sub(c.began)), limit, true)
+	a.trace.hooks(&a.hooks, c.proof, cl.body != nil, c.opts.OnAttempt != nil)
+	a.ctx, a.cancel = context.WithCancelCause(httptrace.WithClientTrace(cl.ctx, &a.hooks))
+	until := a.within(int64(now.Sub(c.began)), cl.limit, true)
 	a.until.Store(until)
 	c.mu.Lock()
 	closed := c.closed
@@ -178,8 +179,10 @@ func (a *attempt) Read(p []byte) (int, error) {
 		a.enter(phaseRead)
 		return n, nil
 	}
-	if cause := context.Cause(a.ctx); !errors.Is(err, io.EOF) && cause != nil && a.ctx.Err() != nil && !errors.Is(cause, context.Canceled) {
-		err = cause
+	if !errors.Is(err, io.EOF) {
+		if cause := context.Cause(a.ctx); cause != nil && a.ctx.Err() != nil && !errors.Is(cause, context.Canceled) {
+			err = cause
+		}
 	}
 	a.finish()
 	return n, err
