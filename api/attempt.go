@@ -13,7 +13,7 @@ import (
 )
 
 // phase is what an attempt is busy with.
-type phase int
+type phase int8
 
 const (
 	phaseSend phase = iota // until the answer's header
@@ -31,7 +31,6 @@ type attempt struct {
 	body   io.ReadCloser // of the answer
 	// deadline is the call's, in the alarm's time. It ends the sending, and for Do the reading too.
 	deadline int64
-	bounded  bool
 	limit    time.Duration // of silence while sending
 	patience time.Duration // of silence while reading
 	bodyErr  atomic.Pointer[error]
@@ -41,8 +40,10 @@ type attempt struct {
 	alarm *alarm       // a's until the end
 	until atomic.Int64 // when the silence has lasted too long, in the alarm's time; written under mu and by the alarm
 
-	mu    sync.Mutex // guards what follows; never held over a wait
-	phase phase
+	bounded bool // the deadline holds for the body of the answer too
+
+	phase phase      // guarded by mu
+	mu    sync.Mutex // never held over a wait
 }
 
 // errDeadline is the cause of an attempt that the call's deadline ended.
