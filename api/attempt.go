@@ -40,10 +40,9 @@ type attempt struct {
 	alarm *alarm       // a's until the end
 	until atomic.Int64 // when the silence has lasted too long, in the alarm's time; written under mu and by the alarm
 
-	bounded bool // the deadline holds for the body of the answer too
-
-	phase phase      // guarded by mu
-	mu    sync.Mutex // never held over a wait
+	bounded bool       // the deadline holds for the body of the answer too
+	phase   phase      // guarded by mu; beside bounded, since eight bytes more would cost 32
+	mu      sync.Mutex // never held over a wait
 }
 
 // errDeadline is the cause of an attempt that the call's deadline ended.
