@@ -13,7 +13,7 @@ import (
 )
 
 // phase is what an attempt is busy with.
-type phase int
+type phase int8
 
 const (
 	phaseSend phase = iota // until the answer's header
@@ -31,7 +31,6 @@ type attempt struct {
 	body   io.ReadCloser // of the answer
 	// deadline is the call's, in the alarm's time. It ends the sending, and for Do the reading too.
 	deadline int64
-	bounded  bool
 	limit    time.Duration // of silence while sending
 	patience time.Duration // of silence while reading
 	bodyErr  atomic.Pointer[error]
@@ -41,23 +40,25 @@ type attempt struct {
 	alarm *alarm       // a's until the end
 	until atomic.Int64 // when the silence has lasted too long, in the alarm's time; written under mu and by the alarm
 
-	mu    sync.Mutex // guards what follows; never held over a wait
-	phase phase
+	bounded bool       // the deadline holds for the body of the answer too
+	phase   phase      // guarded by mu; beside bounded, since eight bytes more would cost 32
+	mu      sync.Mutex // never held over a wait
 }
 
 // errDeadline is the cause of an attempt that the call's deadline ended.
 var errDeadline = errors.New("api: the call's deadline")
 
-// start makes an attempt that limit bounds and registers it, so that Close finds it.
-func (c *Client) start(ctx context.Context, now, deadline time.Time, limit time.Duration) *attempt {
-	a := &attempt{c: c, deadline: never, limit: limit}
-	if !deadline.IsZero() {
-		a.deadline = int64(deadline.Sub(c.began))
+// start makes an attempt that the call's limit bounds and registers it, so that Close finds it.
+func (cl *call) start(now time.Time) *attempt {
+	c := cl.c
+	a := &attempt{c: c, deadline: never, limit: cl.limit, patience: cl.patience, bounded: cl.bounded}
+	if !cl.deadline.IsZero() {
+		a.deadline = int64(cl.deadline.Sub(c.began))
 	}
 	a.trace.start = now
-	a.trace.hooks(&a.hooks, c.proof, c.opts.OnAttempt != nil)
-	a.ctx, a.cancel = context.WithCancelCause(httptrace.WithClientTrace(ctx, &a.hooks))
-	until := a.within(int64(now.Sub(c.began)), limit, true)
+	a.trace.hooks(&a.hooks, c.proof, cl.body != nil, c.opts.OnAttempt != nil)
+	a.ctx, a.cancel = context.WithCancelCause(httptrace.WithClientTrace(cl.ctx, &a.hooks))
+	until := a.within(int64(now.Sub(c.began)), cl.limit, true)
 	a.until.Store(until)
 	c.mu.Lock()
 	closed := c.closed
@@ -178,8 +179,10 @@ func (a *attempt) Read(p []byte) (int, error) {
 		a.enter(phaseRead)
 		return n, nil
 	}
-	if cause := context.Cause(a.ctx); !errors.Is(err, io.EOF) && cause != nil && a.ctx.Err() != nil && !errors.Is(cause, context.Canceled) {
-		err = cause
+	if !errors.Is(err, io.EOF) {
+		if cause := context.Cause(a.ctx); cause != nil && a.ctx.Err() != nil && !errors.Is(cause, context.Canceled) {
+			err = cause
+		}
 	}
 	a.finish()
 	return n, err

@@ -173,8 +173,8 @@ func (c *Client) hint(h *host, reason string) {
 	c.tell.deliver()
 }
 
-// begin counts a call to a host in, unless the client is closed.
-func (c *Client) begin(k hostKey) (h *host, order uint64, ok bool) {
+// begin counts a call to u's host in, unless the client is closed.
+func (c *Client) begin(u *url.URL) (h *host, order uint64, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
@@ -182,7 +182,13 @@ func (c *Client) begin(k hostKey) (h *host, order uint64, ok bool) {
 	}
 	c.wg.Add(1)
 	c.calls++
-	return c.hostLocked(k), c.calls, true
+	if h = c.last; h != nil && h.written == u.Host && h.key.scheme == u.Scheme { // as nearly always
+		h.used = c.calls
+		return h, c.calls, true
+	}
+	h = c.hostLocked(keyOf(u))
+	h.written, c.last = u.Host, h
+	return h, c.calls, true
 }
 
 func (c *Client) hostOf(k hostKey) *host {
@@ -193,10 +199,6 @@ func (c *Client) hostOf(k hostKey) *host {
 
 // hostLocked finds a host, or makes it, forgetting the one that was used least recently and has nothing going on.
 func (c *Client) hostLocked(k hostKey) *host {
-	if h := c.last; h != nil && h.key == k { // as nearly always
-		h.used = c.calls
-		return h
-	}
 	h := c.hosts[k]
 	if h == nil {
 		if len(c.hosts) >= c.opts.MaxHosts {
@@ -206,7 +208,6 @@ func (c *Client) hostLocked(k hostKey) *host {
 		c.hosts[k] = h
 	}
 	h.used = c.calls
-	c.last = h
 	return h
 }
 

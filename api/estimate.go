@@ -47,6 +47,8 @@ type path struct {
 	rtt     estimate
 	pure    time.Time // of the last measure of the bare path
 	routes  map[string]*estimate
+	last    *estimate // of routes, named latest; nil if there is none
+	latest  string
 	misses  int       // attempts in a row without an answer
 	missed  time.Time // when the last that counted was noticed
 	derived bool      // rtt comes from answers: the server's time is in it
@@ -79,13 +81,25 @@ func (p *path) answered(now time.Time, route string, ttfb time.Duration) time.Du
 
 // route finds a route's estimate; nil is one too many.
 func (p *path) route(name string) *estimate {
-	e := p.routes[name]
+	e := p.known(name)
 	if e == nil && len(p.routes) < maxRoutes {
 		if p.routes == nil {
 			p.routes = map[string]*estimate{}
 		}
 		e = &estimate{}
 		p.routes[name] = e
+	}
+	return e
+}
+
+// known is route for one that was measured; nil if it wasn't.
+func (p *path) known(name string) *estimate {
+	if p.last != nil && p.latest == name { // as nearly always
+		return p.last
+	}
+	e := p.routes[name]
+	if e != nil {
+		p.last, p.latest = e, name
 	}
 	return e
 }
@@ -105,7 +119,7 @@ func (p *path) timeout(route string) time.Duration {
 	d := unknownAnswer
 	if p.rtt.known {
 		server := unknownServer
-		if e := p.routes[route]; e != nil && e.known {
+		if e := p.known(route); e != nil && e.known {
 			server = e.bound()
 		}
 		d = 3*p.rtt.bound() + server

@@ -33,8 +33,9 @@ func (k hostKey) String() string {
 
 // host is what a Client knows of one server. It may be used concurrently.
 type host struct {
-	key  hostKey
-	used uint64 // when last, in the Client's count of calls; guarded by Client.mu
+	key     hostKey
+	used    uint64 // when last, in the Client's count of calls; guarded by Client.mu, as is written
+	written string // the name and port as the last call wrote them
 
 	mu       sync.Mutex // guards what follows; never held over a wait
 	breaker  breaker

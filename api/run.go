@@ -93,12 +93,11 @@ func (cl *call) prepare() error {
 		return cl.fail(ErrFailed, FaultCaller, fmt.Errorf("the request's URL begins with %q, not http or https", req.URL.Scheme))
 	}
 	cl.ctx, cl.set, cl.looked = req.Context(), callOf(req.Context()), time.Now()
-	k := keyOf(req.URL)
 	var ok bool
-	if cl.h, cl.order, ok = c.begin(k); !ok {
+	if cl.h, cl.order, ok = c.begin(req.URL); !ok {
 		return cl.fail(ErrClosed, FaultCaller, nil)
 	}
-	cl.ours = c.base != nil && k == c.origin
+	cl.ours = c.base != nil && cl.h.key == c.origin
 	cl.tokens = c.opts.Token != nil && (cl.ours || planted == bugTokenAnywhere) && req.Header[fieldAuthorization] == nil
 	cl.body = newSource(req, c.opts.MaxReplay)
 	cl.prepareKey()

@@ -69,8 +69,7 @@ func (cl *call) attempt(p permit) (res *http.Response, v verdict, err error) {
 	c, h := cl.c, cl.h
 	now := cl.now()
 	cl.looked = time.Time{}
-	a := c.start(cl.ctx, now, cl.deadline, cl.limit)
-	a.patience, a.bounded = cl.patience, cl.bounded
+	a := cl.start(now)
 	settled := false
 	defer func() {
 		if !settled && planted != bugPanicKeeps {

@@ -12,7 +12,8 @@ import (
 const tooYoung = 2 * time.Second
 
 // AccessToken returns the present access token without waiting or locking; ok is false if there is none that is good.
-// It never causes a refresh: a started source does that ahead.
+// It never causes a refresh: a started source does that ahead. That the machine slept, or the clock was set, is noticed
+// within 100 ms of use.
 func (s *Source) AccessToken() (access string, ok bool) {
 	l := s.live.Load()
 	if l == nil || !l.sure.Load() && !s.vouch(l, l.over) {

@@ -144,6 +144,7 @@ type live struct {
 // handOut makes l what Token reads.
 func (s *Source) handOut(l *live) {
 	l.doubt = time.AfterFunc(vouchFor, func() { l.sure.Store(false) })
+	l.doubt.Stop() // until a look at the clock sets it
 	s.live.Store(l)
 }
 
