@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,10 +19,15 @@ import (
 // TestPostedMessagesAreSentOnce posts one message and a batch to a server whose first replies are lost: that is told, since
 // the queue knows better when to send them again.
 func TestPostedMessagesAreSentOnce(t *testing.T) {
+	var mu sync.Mutex // guards asked
 	asked := map[string]int{}
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		if asked[r.URL.Path]++; asked[r.URL.Path] == 1 {
+		mu.Lock()
+		asked[r.URL.Path]++
+		first := asked[r.URL.Path] == 1
+		mu.Unlock()
+		if first {
 			panic(http.ErrAbortHandler) // the connection breaks after the request was read
 		}
 		if r.Header.Get("X-API-Key") != "key" {
@@ -69,13 +75,17 @@ func TestPostedMessagesAreSentOnce(t *testing.T) {
 	if err != nil || len(many.Results) != 3 {
 		t.Errorf("batch: %+v, %v", many, err)
 	}
+	mu.Lock()
 	for path, n := range asked {
 		if n != 2 {
 			t.Errorf("%s was asked %d times, want 2", path, n)
 		}
 	}
+	mu.Unlock()
 	// Making a channel isn't safe to repeat: its lost reply is told.
 	err = client.CreateChannel(ctx, "new", false)
+	mu.Lock()
+	defer mu.Unlock()
 	if refused := (*chatsdk.ServerError)(nil); err == nil || errors.As(err, &refused) || asked["/api/channels"] != 1 {
 		t.Errorf("create channel: %v after %d requests", err, asked["/api/channels"])
 	}

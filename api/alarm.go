@@ -12,6 +12,7 @@ import (
 // cost a quarter of a happy call.
 type alarm struct {
 	began time.Time // times are nanoseconds since then
+	bug   bug       // that was planted when it was made
 	owner atomic.Pointer[attempt]
 	at    atomic.Int64 // when it rings at the latest; 0 if it isn't set
 	free  *alarm       // the next one without an owner; guarded by Client.mu
@@ -27,7 +28,7 @@ const maxAlarms = 64
 const never = math.MaxInt64
 
 func newAlarm(began time.Time) *alarm {
-	al := &alarm{began: began}
+	al := &alarm{began: began, bug: planted}
 	al.timer = time.AfterFunc(time.Hour, al.ring)
 	al.timer.Stop()
 	return al
@@ -59,8 +60,8 @@ func (al *alarm) ring() {
 	if until == never {
 		return
 	}
-	if int64(time.Since(al.began)) < until && planted != bugAlarmEarly {
-		if planted != bugAlarmForgets {
+	if int64(time.Since(al.began)) < until && al.bug != bugAlarmEarly {
+		if al.bug != bugAlarmForgets {
 			al.watch(until)
 		}
 		return

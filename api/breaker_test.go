@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -255,13 +256,12 @@ func TestHungProbeLosesItsLease(t *testing.T) { check(checkHungProbe).run(t) }
 // checkHungProbe has a transport that doesn't heed its context: the first call after the outage never returns.
 func checkHungProbe() error {
 	down, hang := true, make(chan struct{})
-	hung := false
+	var hung atomic.Bool
 	c, err := client(func(req *http.Request) (*http.Response, error) {
 		if down {
 			return nil, refusedDial()
 		}
-		if !hung {
-			hung = true
+		if hung.CompareAndSwap(false, true) {
 			<-hang
 		}
 		return answer(req, 200, ""), nil
@@ -285,8 +285,8 @@ func checkHungProbe() error {
 	_, _, err = get(context.Background(), c, "GET", "/x", "")
 	close(hang)
 	<-gone
-	if !hung || err != nil {
-		return fmt.Errorf("a call beside a probe that hangs (%v): %w", hung, err)
+	if !hung.Load() || err != nil {
+		return fmt.Errorf("a call beside a probe that hangs (%v): %w", hung.Load(), err)
 	}
 	return c.Close()
 }

@@ -62,7 +62,7 @@ func (s *throttler) serve(req *http.Request) (*http.Response, error) {
 	if early := until.Sub(now); early > 0 {
 		s.violated = max(s.violated, early)
 	}
-	refuse := s.rng.IntN(5) == 0
+	refuse, overload := s.rng.IntN(5) == 0, s.rng.IntN(2) == 0
 	wait := time.Duration(s.rng.IntN(8000)) * time.Millisecond
 	form := s.rng.IntN(6)
 	trip := time.Duration(1+s.rng.IntN(50)) * time.Millisecond
@@ -90,7 +90,7 @@ func (s *throttler) serve(req *http.Request) (*http.Response, error) {
 	}
 	status := 200
 	switch {
-	case refuse && s.rng.IntN(2) == 0:
+	case refuse && overload:
 		status = 429
 	case refuse:
 		status = 503
@@ -172,12 +172,15 @@ func TestUrgentGoFirst(t *testing.T) {
 	check(func() error {
 		var order []string
 		first := true
+		var mu sync.Mutex // guards order
 		c, err := client(func(req *http.Request) (*http.Response, error) {
 			if first {
 				first = false
 				return answer(req, 429, "", "Retry-After", "2"), nil
 			}
+			mu.Lock()
 			order = append(order, req.URL.Path)
+			mu.Unlock()
 			return answer(req, 200, ""), slowly(req, 10*time.Millisecond)
 		}, api.Options{})
 		if err != nil {
