@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/chatsdk/chatsdk/inbox"
@@ -26,13 +27,15 @@ func catchUp(w *world, n uint64, most int) (float64, error) {
 	}
 	began := time.Now()
 	l.online(h)
-	for len(l.seen) < int(n) {
+	for l.len.Load() < int64(n) {
 		if time.Since(began) > time.Hour {
-			return 0, fmt.Errorf("%d of %d seen after an hour", len(l.seen), n)
+			return 0, fmt.Errorf("%d of %d seen after an hour", l.len.Load(), n)
 		}
 		time.Sleep(rtt / 10)
 	}
-	return float64(time.Since(began)) / float64(rtt), l.wants(1, n, 0)
+	took := time.Since(began)
+	synctest.Wait()
+	return float64(took) / float64(rtt), l.wants(1, n, 0)
 }
 
 // manyMessages wants tens of thousands of messages in few round trips.
@@ -118,6 +121,7 @@ func overThinLink(w *world, rate, n int, longest time.Duration, fetches int) err
 	}
 	l.online(h)
 	time.Sleep(5 * time.Minute)
+	synctest.Wait()
 	if most > longest || made > fetches {
 		return fmt.Errorf("up to %v asked for at once, %d fetches", most, made)
 	}

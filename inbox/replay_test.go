@@ -38,6 +38,7 @@ type life struct {
 	dead atomic.Bool
 	gone chan struct{} // closed when it is dead
 	seen []inbox.Message
+	len  atomic.Int64 // of seen, for whoever looks meanwhile
 }
 
 // open starts a run that nobody reads in yet.
@@ -62,6 +63,7 @@ func (l *life) read(from inbox.From, hang uint64) {
 				return
 			}
 			l.seen = append(l.seen, m)
+			l.len.Store(int64(len(l.seen)))
 			if m.Seq == hang {
 				<-l.gone
 			}
