@@ -41,8 +41,6 @@ type Client struct {
 
 	ready sync.Mutex // held over looking at the connection and telling queue and inbox, neither of which blocks
 
-	httpTurn chan struct{} // lock of sendOverHTTP
-
 	mu       sync.Mutex // guards what follows; never held over a call into a part
 	closed   bool
 	channels map[string]*channel
@@ -63,7 +61,7 @@ func Open(ctx context.Context, opts Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{opts: opts, log: opts.Logger, http: opts.httpClient(), httpTurn: make(chan struct{}, 1), channels: map[string]*channel{}}
+	c := &Client{opts: opts, log: opts.Logger, http: opts.httpClient(), channels: map[string]*channel{}}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.ep = &endpoints{base: base, http: c.http, timeout: opts.CallTimeout}
 	if err := c.open(ctx); err != nil {

@@ -122,6 +122,11 @@ func (c *Client) updateReady() bool {
 	p := c.path
 	c.mu.Unlock()
 	c.inbox.NetworkUp(up)
+	window := 0
+	if !up {
+		window = 1 // for HTTP
+	}
+	c.queue.SetWindow(window)
 	_, session := c.tokens.Tokens()
 	c.queue.SetReady(session && (up && p.account == c.queue.State().Account || !up && p.http))
 	return up
@@ -158,14 +163,8 @@ func (c *Client) lostHTTP() { c.setHTTP(false) }
 
 // sendOverHTTP sends a batch without the connection. A server that knows no batches gets one message at a time. One batch
 // is under way at a time: side by side, on connections of their own, they overtake each other, and the server refuses
-// what came too early.
+// what came too early (see updateReady).
 func (c *Client) sendOverHTTP(ctx context.Context, account string, in wire.BatchRequest) ([]outbox.Result, error) {
-	select {
-	case c.httpTurn <- struct{}{}:
-		defer func() { <-c.httpTurn }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
 	access, err := c.tokens.Token(ctx)
 	if err != nil {
 		return nil, err

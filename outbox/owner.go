@@ -17,6 +17,7 @@ type owner struct {
 	account  string // whose entries may be sent
 	paused   bool
 	flights  int
+	window   int                // most of them
 	landed   chan flight        // results; as many places as the window has
 	notYet   time.Time          // the server asked everybody to wait
 	bucket   bucket             // the pace
@@ -49,7 +50,7 @@ func newOwner(q *Queue) owner {
 	return owner{
 		q: q, lanes: map[Lane]*lane{}, items: map[string]*item{}, parked: map[string]*item{}, children: map[string][]*item{},
 		expiring: map[*item]struct{}{}, landed: make(chan flight, q.opts.Window), inlet: inlet,
-		bucket: bucket{pace: q.opts.Pace}, clock: clock{wall: q.opts.wall},
+		window: q.opts.Window, bucket: bucket{pace: q.opts.Pace}, clock: clock{wall: q.opts.wall},
 	}
 }
 
@@ -147,6 +148,10 @@ func (o *owner) takeRequests() {
 	q := o.q
 	q.mu.Lock()
 	requests, ready := q.requests, q.ready
+	o.window = q.opts.Window
+	if q.window > 0 {
+		o.window = min(q.window, o.window)
+	}
 	q.requests = nil
 	q.mu.Unlock()
 	o.setUp(ready)

@@ -28,6 +28,7 @@ type Queue struct {
 	started  bool
 	closed   bool
 	ready    bool
+	window   int // 0: Options.Window
 	requests []request
 	open     map[string]*Entry // by id, as the store has them; none is changed once it is here
 	parked   map[string]Entry  // the same
@@ -123,6 +124,15 @@ func (q *Queue) setReady(ready bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.ready = ready
+}
+
+// SetWindow says how many batches may be under way at once from now on, at most Options.Window, which 0 stands for. It is
+// for a way on which batches overtake each other: each that does costs a round trip more.
+func (q *Queue) SetWindow(n int) {
+	q.mu.Lock()
+	q.window = n
+	q.mu.Unlock()
+	q.poke()
 }
 
 // Settle takes the server's word, given with a new connection, for the last DeviceSeq that it took in a channel from this

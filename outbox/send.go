@@ -27,7 +27,7 @@ func (o *owner) pump() {
 	if !o.unsaved.empty() && !now.Before(o.storeT) {
 		_ = o.write(Tx{})
 	}
-	for o.isUp && !o.paused && len(o.drained) == 0 && o.flights < o.q.opts.Window &&
+	for o.isUp && !o.paused && len(o.drained) == 0 && o.flights < o.window &&
 		!now.Before(o.notYet) && !now.Before(o.storeT) {
 		room := o.bucket.ready(o.q.opts.BatchEntries, now)
 		if room == 0 {
