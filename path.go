@@ -79,8 +79,7 @@ func (c *Client) followConnection() {
 			if !ok {
 				return
 			}
-			switch change.Reason {
-			case realtime.ReasonUnreachable, realtime.ReasonLinkDead, realtime.ReasonLinkLost:
+			if r := change.Reason; r == realtime.ReasonUnreachable || r == realtime.ReasonLinkDead || r == realtime.ReasonLinkLost {
 				c.cutOff.Store(true)
 			}
 			switch up := c.updateReady(); {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -29,7 +30,7 @@ func TestClientAndServerSayNoSecret(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := httptest.NewServer(faults.Handler(http.HandlerFunc(r.tap.serve(r))))
+	srv := httptest.NewServer(faults.Handler(r.tap.serve(r)))
 	defer srv.Close()
 
 	client, err := chatsdk.Open(t.Context(), chatsdk.Options{
@@ -52,8 +53,10 @@ func TestClientAndServerSayNoSecret(t *testing.T) {
 	r.note(client.SignIn(ctx, "alice", password))
 	client.Connect()
 	for n, fault := range []faultnet.HTTPFault{
-		{Kind: faultnet.HTTPTokenExpired, Limit: 1}, {Kind: faultnet.HTTPReplyLost, Path: "/api/auth/refresh", Limit: 1},
-		{Kind: faultnet.HTTPStatus, Path: "/api/auth/refresh", Limit: 1}, {Kind: faultnet.HTTPCaptive, Path: "/api/"},
+		{Kind: faultnet.HTTPTokenExpired, Limit: 1},
+		{Kind: faultnet.HTTPReplyLost, Path: "/api/auth/refresh", Limit: 1},
+		{Kind: faultnet.HTTPStatus, Path: "/api/auth/refresh", Limit: 1},
+		{Kind: faultnet.HTTPCaptive, Path: "/api/"},
 		{Kind: faultnet.HTTPCutBody, Bytes: 30, Path: "/api/"},
 	} {
 		r.note(faults.Set(fault))
@@ -87,7 +90,7 @@ func TestSignOutWithAnExpiredToken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := httptest.NewServer(faults.Handler(http.HandlerFunc(tap.serve(&rig{}))))
+	srv := httptest.NewServer(faults.Handler(tap.serve(&rig{})))
 	defer srv.Close()
 	for name, dead := range map[string]bool{"a good session": false, "one that is over": true} {
 		client, err := chatsdk.Open(t.Context(), chatsdk.Options{Server: srv.URL, Store: chatsdk.InMemory(), APIKey: testAPIKey})
@@ -138,9 +141,7 @@ func (w *wiretap) serve(r *rig) http.HandlerFunc {
 		rec := httptest.NewRecorder()
 		w.handler.ServeHTTP(rec, in)
 		w.hear(rec.Body.Bytes())
-		for name, values := range rec.Header() {
-			out.Header()[name] = values
-		}
+		maps.Copy(out.Header(), rec.Header())
 		out.WriteHeader(rec.Code)
 		_, _ = out.Write(rec.Body.Bytes())
 	}

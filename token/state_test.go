@@ -33,12 +33,13 @@ func TestStateTable(t *testing.T) {
 		}
 		for in, want := range cells[1:] {
 			to, actions := token.Next(token.State(s), token.Input(in))
-			got := to.String()
+			var got strings.Builder
+			got.WriteString(to.String())
 			for k, a := range actions {
-				got += map[bool]string{true: ":", false: ","}[k == 0] + strings.ReplaceAll(a.String(), " ", "-")
+				got.WriteString(map[bool]string{true: ":", false: ","}[k == 0] + strings.ReplaceAll(a.String(), " ", "-"))
 			}
-			if got != want {
-				t.Errorf("%v, %v: %s, want %s", token.State(s), token.Input(in), got, want)
+			if got.String() != want {
+				t.Errorf("%v, %v: %s, want %s", token.State(s), token.Input(in), got.String(), want)
 			}
 		}
 	}
