@@ -185,8 +185,13 @@ func playLostAck(ctx context.Context, w *World, s Scenario, r *Report, dir strin
 		if err := g.write(ctx, g.away, "before the "+name, 5); err != nil {
 			return err
 		}
-		pause(ctx, 200*time.Millisecond) // the way there takes 50 ms, and noticing the silence far longer
-		if after, err := w.Last(ctx); err != nil || after != before+5 {
+		after, err := before, error(nil)
+		// The way there takes 50 ms, and noticing the silence far longer than what is waited here.
+		for began := time.Now(); err == nil && after < before+5 && time.Since(began) < 600*time.Millisecond; {
+			pause(ctx, 10*time.Millisecond)
+			after, err = w.Last(ctx)
+		}
+		if err != nil || after != before+5 {
 			r.problem("%s: the server has %d of 5 messages when the program dies: the scenario shows nothing (%v)", name, after-before, err)
 		}
 		g.away.Crash(power)

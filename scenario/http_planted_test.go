@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -41,9 +42,9 @@ func TestPlantedHTTPMistakesAreFound(t *testing.T) {
 		{"a look every 5 s", "3", scenario.HTTPMistake{Options: func(o *api.Options, _ *token.Source) {
 			o.Breaker.OpenMin, o.Breaker.OpenMax = 5*time.Second, 5*time.Second
 		}}, "after the end"},
-		{"a refresh of its own for each 401", "4", scenario.HTTPMistake{Options: func(o *api.Options, s *token.Source) {
-			o.Token = &ownRefresh{Source: s}
-		}}, "aren't done"}, // the source takes it for a server that refuses new tokens, and refreshes no more
+		{"a token that is fetched once", "4", scenario.HTTPMistake{Options: func(o *api.Options, s *token.Source) {
+			o.Token = &fetchedOnce{Source: s}
+		}}, "aren't done"},
 		{"half the wait", "7", way(impatient), "before the time that a 429"},
 		{"all at once after the wait", "7", way((&herd{}).send), "arrived at once"},
 	} {
@@ -149,19 +150,17 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// ownRefresh refreshes for each caller, one after the other so that the source can't make one of them all.
-type ownRefresh struct {
+// fetchedOnce hands out the first token for ever.
+type fetchedOnce struct {
 	*token.Source
-	callers atomic.Int64
+	once  sync.Once
+	first string
 }
 
-func (o *ownRefresh) Renew(ctx context.Context, _ string) (string, error) {
-	if err := sleep(ctx, 3*time.Second*time.Duration(o.callers.Add(1)-1)); err != nil {
-		return "", err
-	}
-	present, err := o.Token(ctx)
-	if err != nil {
-		return "", err
-	}
-	return o.Source.Renew(ctx, present)
+func (f *fetchedOnce) Token(ctx context.Context) (string, error) {
+	var err error
+	f.once.Do(func() { f.first, err = f.Source.Token(ctx) })
+	return f.first, err
 }
+
+func (f *fetchedOnce) Renew(context.Context, string) (string, error) { return f.first, nil }
