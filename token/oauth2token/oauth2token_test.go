@@ -60,17 +60,7 @@ func TestClientOfOAuth2(t *testing.T) {
 		t.Fatal(err)
 	}
 	client := oauth2.NewClient(t.Context(), oauth2token.Source(t.Context(), source))
-	sent := func() string {
-		t.Helper()
-		res, err := client.Get(server.URL + "/me")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer res.Body.Close()
-		var got [64]byte
-		k, _ := res.Body.Read(got[:])
-		return string(got[:k])
-	}
+	sent := func() string { return answer(t, client, server.URL+"/me") }
 	get := func(want string) {
 		t.Helper()
 		if got := sent(); got != want {
@@ -111,4 +101,17 @@ func TestNoTokenIsAnError(t *testing.T) {
 	if _, err := oauth2token.Source(ctx, source).Token(); !errors.Is(err, token.ErrNotSignedIn) {
 		t.Errorf("%v", err)
 	}
+}
+
+// answer is what a server answers to a GET.
+func answer(t *testing.T, client *http.Client, url string) string {
+	t.Helper()
+	res, err := client.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var got [64]byte
+	k, _ := res.Body.Read(got[:])
+	return string(got[:k])
 }
