@@ -265,7 +265,7 @@ func TestRefusedPortIsTheServersFault(t *testing.T) {
 	}})
 	res, err := c.HTTP().Post("http://"+addr, "text/plain", strings.NewReader("hi"))
 	if startErr := <-started; startErr != nil {
-		t.Skip("another program took the port: ", startErr)
+		t.Fatal("another program took the port: ", startErr)
 	}
 	defer srv.Close()
 	if err != nil {
