@@ -26,7 +26,7 @@ TOKEN_RUNS ?= 100000
 KILLS ?= 200
 SEED ?=
 FUZZTIME ?= 30s
-TEST_TIMEOUT ?= 20m
+TEST_TIMEOUT ?= 40m
 
 SOAK = $(GO) test -count=1 -timeout 0 -v
 
