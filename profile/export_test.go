@@ -37,3 +37,6 @@ func Exec(ctx context.Context, p *Profile, statement string) error {
 		return err
 	})
 }
+
+// EntryColumns takes a record apart that may be damaged.
+func EntryColumns(record []byte) (id string, data []byte, ok bool) { return entryColumns(record) }

@@ -146,7 +146,7 @@ func (p *pages) local(length int) int {
 // left out, id, state and data.
 func entryColumns(record []byte) (id string, data []byte, ok bool) {
 	header, n := varint(record)
-	if n == 0 || header > uint64(len(record)) {
+	if n == 0 || header < uint64(n) || header > uint64(len(record)) {
 		return "", nil, false
 	}
 	var types [4]uint64

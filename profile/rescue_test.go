@@ -2,6 +2,7 @@ package profile_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -142,6 +143,35 @@ func TestRescueFromTheLog(t *testing.T) {
 	}
 }
 
+// TestRescueSkipsRecordsWithoutHeader: a record whose header claims to be shorter than its own length is damage, not rows.
+func TestRescueSkipsRecordsWithoutHeader(t *testing.T) {
+	const queued, page, leaf = 3, 4096, 0x0d
+	dir := filled(t, queued)
+	found := false
+	edit(t, dir, func(b []byte) []byte {
+		noDefinitions(false)(b)
+		for at := page; at < len(b); at += page {
+			if b[at] != leaf || !bytes.Contains(b[at:at+page], []byte("00000000-0000-7000-8000-")) {
+				continue
+			}
+			cells := int(binary.BigEndian.Uint16(b[at+3:]))
+			for n := range cells {
+				cell := b[at+int(binary.BigEndian.Uint16(b[at+8+2*n:])):]
+				_, length := binary.Uvarint(cell) // one or two bytes, told by the highest bit as in SQLite's own
+				_, row := binary.Uvarint(cell[length:])
+				cell[length+row] = 0
+				found = true
+			}
+		}
+		return b
+	})
+	var out bytes.Buffer
+	got, err := profile.Rescue(dir, &out)
+	if err != nil || !found || got.Messages != 0 || got.Cut == nil {
+		t.Errorf("%+v, %v; a record was found to damage: %v", got, err, found)
+	}
+}
+
 // FuzzRescue shows Rescue files that are damaged at one place.
 func FuzzRescue(f *testing.F) {
 	f.Add(100, []byte("x"))
@@ -158,6 +188,17 @@ func FuzzRescue(f *testing.F) {
 		got, err := profile.Rescue(dir, &bytes.Buffer{})
 		if err == nil && got.Messages > queued {
 			t.Errorf("%+v", got)
+		}
+	})
+}
+
+// FuzzEntryColumns takes records apart that hold anything.
+func FuzzEntryColumns(f *testing.F) {
+	f.Add([]byte{5, 0, 15, 1, 14, 'i', 0, 'd'})
+	f.Add([]byte{0})
+	f.Fuzz(func(t *testing.T, record []byte) {
+		if id, data, ok := profile.EntryColumns(record); ok && len(id)+len(data) >= len(record) {
+			t.Errorf("%d bytes hold %q and %q", len(record), id, data)
 		}
 	})
 }
