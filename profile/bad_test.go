@@ -30,15 +30,8 @@ func filled(t *testing.T, queued int) (dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tx := outbox.Tx{}
-	for k := range queued {
-		tx.Put = append(tx.Put, outbox.Entry{
-			ID: fmt.Sprintf("00000000-0000-7000-8000-%012d", k), Channel: "c", Order: uint64(k + 1),
-			Text: fmt.Sprint("queued ", k, strings.Repeat(" <&>", 50)),
-		})
-	}
 	err = errors.Join(
-		p.Outbox().Commit(t.Context(), tx),
+		fill(t, p, queued, func(_ int, e *outbox.Entry) { e.Text += strings.Repeat(" <&>", 50) }),
 		p.Inbox().Commit(t.Context(), batch(1, 500)),
 		p.Claim(t.Context(), "http://a", "ada"),
 		p.Close(),
@@ -171,7 +164,7 @@ func TestDamage(t *testing.T) {
 		"the queue's name": {func(b []byte) []byte {
 			return bytes.ReplaceAll(b, []byte("outbox_entries"), []byte("outbox_ent\x01ies"))
 		}, queued},
-		"all definitions": {func(b []byte) []byte { clear(b[100:4096]); return b }, queued},
+		"all definitions": {noDefinitions(false), queued},
 		"a table's name": {func(b []byte) []byte {
 			return bytes.ReplaceAll(b, []byte("outbox_counts"), []byte("outbox_cou\x01ts"))
 		}, queued},

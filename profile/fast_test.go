@@ -2,26 +2,12 @@ package profile_test
 
 import (
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"testing"
 
-	"github.com/chatsdk/chatsdk/outbox"
 	"github.com/chatsdk/chatsdk/profile"
 	"github.com/chatsdk/chatsdk/profile/profiletest"
 )
-
-// queue puts n messages into the profile's queue.
-func queue(t *testing.T, p *profile.Profile, n int) error {
-	t.Helper()
-	tx := outbox.Tx{}
-	for k := range n {
-		tx.Put = append(tx.Put, outbox.Entry{
-			ID: fmt.Sprintf("00000000-0000-7000-8000-%012d", k), Channel: "c", Order: uint64(k + 1), Text: fmt.Sprint("queued ", k),
-		})
-	}
-	return p.Outbox().Commit(t.Context(), tx)
-}
 
 // openingCost is what it takes to open a profile, load what a client loads, and close it.
 type openingCost struct {
@@ -57,7 +43,7 @@ func TestOpensFast(t *testing.T) {
 	const queued, perEntry, perPage = 10_000, 100, 4096
 	disk := profiletest.NewDisk(rand.New(rand.NewPCG(1, 1)))
 	defer disk.Close()
-	fill := func(f func(p *profile.Profile) error) {
+	with := func(f func(p *profile.Profile) error) {
 		t.Helper()
 		p, err := profile.OpenWith("fast", profile.Options{VFS: disk.VFS()})
 		if err != nil {
@@ -82,11 +68,11 @@ func TestOpensFast(t *testing.T) {
 			return err
 		}
 	}
-	fill(receive(1, 10))
+	with(receive(1, 10))
 	few := costOf(t, disk, 0, len(channels))
-	fill(receive(11, 20_000))
+	with(receive(11, 20_000))
 	many := costOf(t, disk, 0, len(channels))
-	fill(func(p *profile.Profile) error { return queue(t, p, queued) })
+	with(func(p *profile.Profile) error { return fill(t, p, queued, nil) })
 	full := costOf(t, disk, queued, len(channels))
 	t.Logf("50 received: %+v; 100,000 received: %+v; and 10,000 queued: %+v", few, many, full)
 	// Two levels more of a tree for each channel, and what allocating lets vary.

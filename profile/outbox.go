@@ -200,7 +200,7 @@ func (s *outboxStore) putEntries(tx *sql.Tx, entries []outbox.Entry) error {
 	defer st.Close()
 	for i := range entries {
 		e := &entries[i]
-		if e.State.Settled() && e.State != outbox.Parked {
+		if over(e.State) {
 			s.settled++
 		}
 		if err := putEntry(st, e); err != nil {
@@ -209,6 +209,9 @@ func (s *outboxStore) putEntries(tx *sql.Tx, entries []outbox.Entry) error {
 	}
 	return nil
 }
+
+// over says that nothing is to be done about an entry any more.
+func over(s outbox.State) bool { return s.Settled() && s != outbox.Parked }
 
 // forget drops the oldest settled entries when there are too many.
 func (s *outboxStore) forget(tx *sql.Tx) error {

@@ -204,16 +204,15 @@ type salvaging struct {
 // keep takes an entry, unless a later state of it was found: where the list of free pages is lost, old ones turn up.
 func (s salvaging) keep(e outbox.Entry) {
 	delete(s.damaged, e.ID)
-	over := e.State.Settled() && e.State != outbox.Parked
 	late := 2 * e.Version
-	if over {
+	if over(e.State) {
 		late++
 	}
 	if was, ok := s.seen[e.ID]; ok && was >= late {
 		return
 	}
 	s.seen[e.ID] = late
-	if over {
+	if over(e.State) {
 		delete(s.found, e.Order)
 	} else {
 		s.found[e.Order] = e

@@ -28,20 +28,20 @@ func noDefinitions(header bool) func([]byte) []byte {
 	}
 }
 
-// fill puts n messages into the queue.
-func fill(t *testing.T, p *profile.Profile, n int, change func(k int, e *outbox.Entry)) {
+// fill puts n messages into the queue, each as change makes it; nil leaves it as it is.
+func fill(t *testing.T, p *profile.Profile, n int, change func(k int, e *outbox.Entry)) error {
 	t.Helper()
 	tx := outbox.Tx{}
 	for k := range n {
 		e := outbox.Entry{
-			ID: fmt.Sprintf("00000000-0000-7000-8000-%012d", k), Channel: "c", Order: uint64(k + 1), Text: fmt.Sprintf("queued %d ", k),
+			ID: fmt.Sprintf("00000000-0000-7000-8000-%012d", k), Channel: "c", Order: uint64(k + 1), Text: fmt.Sprint("queued ", k),
 		}
-		change(k, &e)
+		if change != nil {
+			change(k, &e)
+		}
 		tx.Put = append(tx.Put, e)
 	}
-	if err := p.Outbox().Commit(t.Context(), tx); err != nil {
-		t.Fatal(err)
-	}
+	return p.Outbox().Commit(t.Context(), tx)
 }
 
 // TestRescueFromPages: texts of all lengths, so that they end on the leaf, on one page more and on many.
@@ -51,10 +51,10 @@ func TestRescueFromPages(t *testing.T) {
 			const queued = 300
 			dir := t.TempDir()
 			p := open(t, dir)
-			fill(t, p, queued, func(k int, e *outbox.Entry) {
-				e.Text += strings.Repeat("x", []int{0, 1000, 3900 + k, 8055 + k/6, 4080 + k, 16_000 + k}[k%6])
+			err := fill(t, p, queued, func(k int, e *outbox.Entry) {
+				e.Text += " " + strings.Repeat("x", []int{0, 1000, 3900 + k, 8055 + k/6, 4080 + k, 16_000 + k}[k%6])
 			})
-			if err := p.Close(); err != nil {
+			if err := errors.Join(err, p.Close()); err != nil {
 				t.Fatal(err)
 			}
 			edit(t, dir, noDefinitions(header))
@@ -93,19 +93,19 @@ func TestRescueLeavesWhatIsOver(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			p := open(t, dir)
-			fill(t, p, queued, func(_ int, e *outbox.Entry) { e.Text += strings.Repeat("old ", 300) })
-			fill(t, p, queued, func(k int, e *outbox.Entry) {
-				e.State = outbox.Cancelled
-				if k%10 == 0 {
-					e.Version, e.State = 1, outbox.Queued // and a shorter text
-				}
-			})
+			err := errors.Join(
+				fill(t, p, queued, func(_ int, e *outbox.Entry) { e.Text += strings.Repeat(" old", 300) }),
+				fill(t, p, queued, func(k int, e *outbox.Entry) {
+					e.State = outbox.Cancelled
+					if k%10 == 0 {
+						e.Version, e.State = 1, outbox.Queued // and a shorter text
+					}
+				}),
+			)
 			if row.forget {
-				if err := profile.Exec(t.Context(), p, `DELETE FROM outbox_entries WHERE state != 0`); err != nil {
-					t.Fatal(err)
-				}
+				err = errors.Join(err, profile.Exec(t.Context(), p, `DELETE FROM outbox_entries WHERE state != 0`))
 			}
-			if err := p.Close(); err != nil {
+			if err := errors.Join(err, p.Close()); err != nil {
 				t.Fatal(err)
 			}
 			b, err := os.ReadFile(filepath.Join(dir, profile.FileName))
@@ -126,14 +126,11 @@ func TestRescueLeavesWhatIsOver(t *testing.T) {
 func TestRescueFromTheLog(t *testing.T) {
 	dir, copied := t.TempDir(), t.TempDir()
 	p := open(t, dir)
-	fill(t, p, 10, func(int, *outbox.Entry) {})
-	if err := p.Close(); err != nil {
+	if err := errors.Join(fill(t, p, 10, nil), p.Close()); err != nil {
 		t.Fatal(err)
 	}
 	p = open(t, dir)
-	fill(t, p, 20, func(int, *outbox.Entry) {})
-	err := os.CopyFS(copied, os.DirFS(dir))
-	if err := errors.Join(err, p.Close()); err != nil {
+	if err := errors.Join(fill(t, p, 20, nil), os.CopyFS(copied, os.DirFS(dir)), p.Close()); err != nil {
 		t.Fatal(err)
 	}
 	edit(t, copied, noDefinitions(false))
@@ -181,8 +178,7 @@ func FuzzRescue(f *testing.F) {
 		const queued = 20
 		dir := filled(t, queued)
 		edit(t, dir, func(b []byte) []byte {
-			clear(b[100:4096])
-			copy(b[max(0, at)%len(b):], damage)
+			copy(noDefinitions(false)(b)[max(0, at)%len(b):], damage)
 			return b
 		})
 		got, err := profile.Rescue(dir, &bytes.Buffer{})
