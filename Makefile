@@ -15,8 +15,9 @@ NESTED_TESTED := $(patsubst %/go.mod,%,$(wildcard interop/go.mod))
 
 # The race detector links with a C compiler; without one the tests run all the same. One processor at a time: the timers
 # of a testing/synctest bubble share one race context, and two processors that fire timer channels of one bubble at once
-# crash the detector (golang.org/issue/78156). Races are found by what happens before what, so none is lost by it; two
-# packages still run side by side.
+# crash the detector (golang.org/issue/78156). Races are found by what happens before what, which needs no second
+# processor, though some orders of events come up less often. Two packages still run side by side; the one that takes
+# longest is named first, so that it doesn't run alone in the end.
 RACE := $(if $(shell command -v $$($(GO) env CC)),-race -cpu=1)
 
 SEEDS ?= 200
