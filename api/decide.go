@@ -31,6 +31,11 @@ func (cl *call) decide(v verdict, res *http.Response, err error) (wait time.Dura
 	}
 	wait = cl.backoff(v)
 	h.mu.Lock()
+	if h.breaker.state == Open && v.sent == SentNothing && err != nil && planted != bugOversleep {
+		// The circuit holds everybody back anyway: who sleeps on after it would be the last to see the server's return. An
+		// attempt that reached nobody costs no try, so that going first each time doesn't end the call early.
+		wait = min(wait, max(h.breaker.until.Sub(now), 0))
+	}
 	held, expect := h.gate.until, h.path.rtt.mean
 	paid := h.budget.take(now, v.cost)
 	h.mu.Unlock()

@@ -22,6 +22,7 @@ const (
 	BugRetryOffline   = bugRetryOffline
 	BugBudgetPath     = bugBudgetPath
 	BugHungProbe      = bugHungProbe
+	BugOversleep      = bugOversleep
 	BugPanicKeeps     = bugPanicKeeps
 	BugDateAbsolute   = bugDateAbsolute
 	BugTokenAnywhere  = bugTokenAnywhere

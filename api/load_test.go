@@ -168,12 +168,16 @@ func overload(seed uint64, status int, share float64, breaker bool) (float64, er
 
 func TestOutage(t *testing.T) {
 	s := seed(t)
+	check(someOutage).run(t)
 	for i := range uint64(6) {
 		for _, kind := range []string{"refused", "503"} {
 			check(func() error { return checkOutage(s+i, kind) }).run(t)
 		}
 	}
 }
+
+// someOutage is the one in which a call whose attempt had begun just before the return slept on until 2.015 s after it.
+func someOutage() error { return checkOutage(1795596982328280712, "refused") }
 
 // refusedDial is what a host without a server answers.
 func refusedDial() error { return &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED} }

@@ -28,5 +28,6 @@ const (
 	bugNoRewind           // a body is sent again from where the last attempt stopped
 	bugOldSuccess         // a Guard counts every success by the time of the first look at the clock
 	bugAlarmForgets       // an alarm that rings before its owner's time isn't set anew
+	bugOversleep          // a call sleeps on after the circuit that held everybody back
 	bugAlarmEarly         // an alarm that rings ends its owner's attempt, though it was set by an earlier one
 )

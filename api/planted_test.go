@@ -30,6 +30,7 @@ func TestPlantedMistakesAreFound(t *testing.T) {
 		"renewed for every 401":      {api.BugRenewAlways, checkRenew, "TestRefusedTokenIsRenewedOnce"},
 		"retried while offline":      {api.BugRetryOffline, checkOffline, "TestOfflineSleepsNot"},
 		"budget for path loss":       {api.BugBudgetPath, checkBudgetPath, "TestLostRequestsCostNoBudget"},
+		"oversleeps the circuit":     {api.BugOversleep, someOutage, "TestOutage"},
 		"hung probe":                 {api.BugHungProbe, checkHungProbe, "TestHungProbeLosesItsLease"},
 		"panic keeps the permit":     {api.BugPanicKeeps, checkPanicProbe, "TestPanicInAProbeGivesItsPermitBack"},
 		"no patience for a token":    {api.BugTokenImpatient, checkTokenLater, "TestTokenIsWaitedFor"},
