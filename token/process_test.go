@@ -88,18 +88,18 @@ func fast() time.Time { return epoch.Add(clockSpeed * time.Since(epoch)) }
 type processServer struct {
 	*authServer
 	*httptest.Server
-	delay func() time.Duration
-	quick atomic.Bool // no delay any more
+	delay time.Duration // before and after each refresh
+	quick atomic.Bool   // no delay any more
 }
 
 func (p *processServer) pause() {
 	if !p.quick.Load() {
-		p.pause()
+		time.Sleep(p.delay)
 	}
 }
 
-func newProcessServer(m mode) *processServer {
-	p := &processServer{authServer: newAuthServer(m, childLife), delay: func() time.Duration { return time.Millisecond }}
+func newProcessServer(m mode, delay time.Duration) *processServer {
+	p := &processServer{authServer: newAuthServer(m, childLife), delay: delay}
 	p.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var in struct{ RefreshToken string }
 		if json.NewDecoder(r.Body).Decode(&in) != nil {
@@ -173,7 +173,7 @@ func TestEightProcessesShareEachRefresh(t *testing.T) {
 	if testing.Short() {
 		count = 20
 	}
-	server := newProcessServer(strict)
+	server := newProcessServer(strict, time.Millisecond)
 	defer server.Close()
 	path := signInFile(t)
 	began := time.Now()
@@ -212,9 +212,8 @@ func TestKilledAtAnyPointOfTheRefresh(t *testing.T) {
 		seed = v
 	}
 	rng := rand.New(rand.NewPCG(seed, 3))
-	server := newProcessServer(converging)
+	server := newProcessServer(converging, 3*time.Millisecond)
 	defer server.Close()
-	server.delay = func() time.Duration { return 3 * time.Millisecond }
 	path := signInFile(t)
 	began := time.Now()
 	var during int
