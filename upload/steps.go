@@ -82,9 +82,9 @@ func (r *run) create() verdict {
 	if v := r.look(); v.kind != kindOK {
 		return v
 	}
-	repeated := r.u.Posted
+	repeated, key := r.u.Posted, r.u.Key
 	if planted == bugNewKey && repeated {
-		r.u.Key += "x"
+		key += "x"
 	}
 	sum := r.u.SHA256
 	if planted != bugPostFirst {
@@ -93,7 +93,7 @@ func (r *run) create() verdict {
 		}
 	}
 	r.tell(evSend, Change{Reason: ReasonStarted})
-	res, err := r.q.createCopy(r.ctx, r.u.Source.Size, r.renewing, "key", r.u.Key, "filename", r.u.Name, "filetype", r.u.ContentType, "sha256", sum)
+	res, err := r.q.createCopy(r.ctx, r.u.Source.Size, r.renewing, "key", key, "filename", r.u.Name, "filetype", r.u.ContentType, "sha256", sum)
 	if err != nil {
 		return judgeError(err)
 	}

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,6 +34,29 @@ type world struct {
 	dir    string
 	path   string
 	data   []byte
+
+	written atomic.Int64 // bytes that the client handed to its connections
+}
+
+// counted counts what is written.
+type counted struct {
+	net.Conn
+	written *atomic.Int64
+}
+
+func (c counted) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	c.written.Add(int64(n))
+	return n, err
+}
+
+// dial is the client's way out.
+func (w *world) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	conn, err := w.net.Dialer("client")(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	return counted{conn, &w.written}, nil
 }
 
 const (
@@ -55,7 +80,7 @@ func newWorld(t *testing.T, size int, change func(w *world)) *world {
 	}
 	w.write(w.data)
 	w.opts = upload.Options{
-		Endpoint: "http://server:80/files/", Store: upload.NewMemory(), DialContext: w.net.Dialer("client"),
+		Endpoint: "http://server:80/files/", Store: upload.NewMemory(), DialContext: w.dial,
 		Rand: rand.New(rand.NewPCG(1, 2)),
 	}
 	if change != nil {
