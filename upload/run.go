@@ -43,6 +43,7 @@ type run struct {
 	lastSize  int64           // of the last chunk sent
 	job       *hashJob        // or nil
 	wake      <-chan struct{} // news since the present step began
+	began     time.Time       // when it did
 
 	attempt  int       // failed ones since the last progress
 	outage   time.Time // when the server was last heard of; zero while it is
@@ -87,6 +88,7 @@ func (r *run) close() {
 // step does what comes next.
 func (r *run) step() verdict {
 	var online bool
+	r.began = time.Now()
 	if online, r.wake = r.q.outlook(); !online {
 		r.tell(evNetwork, Change{Reason: ReasonOffline})
 		select {
@@ -187,7 +189,8 @@ func (r *run) retryNetwork(v verdict) {
 	if now.Sub(r.outage) > patientFor {
 		limit = max(rareRetry, limit)
 	}
-	r.hold(evNetwork, ReasonRetry, v.err, r.q.delay(r.attempt, min(r.q.opts.RetryMin, limit), limit), true)
+	d := r.q.delay(r.attempt, min(r.q.opts.RetryMin, limit), limit) - now.Sub(r.began)
+	r.hold(evNetwork, ReasonRetry, v.err, max(d, 0), true)
 }
 
 // bear waits out what only something between us and the server can have answered, and then takes it at its word.
