@@ -211,6 +211,7 @@ func (r *run) heard() { r.outage, r.auth = time.Time{}, 0 }
 func (r *run) advanced() {
 	r.heard()
 	r.attempt, r.damaged, r.stalls, r.lockTry = 0, 0, 0, 0
+	r.strangeLast = time.Time{}
 }
 
 // checkpoint writes the offset down, with a state of the hash that isn't beyond it.

@@ -144,7 +144,9 @@ func judge(s step, r reply, limit time.Duration) verdict {
 		case r.status >= 500:
 			v.kind, v.wait = kindServer, retryAfter(r.header, limit)
 		case r.status < 400:
-			v.kind, v.code, v.err = kindStrange, CodeLocation, errLocation
+			if v.kind, v.code, v.err = kindStrange, CodeLocation, errLocation; tus {
+				v.kind = kindFatal
+			}
 		}
 	}
 	return v
