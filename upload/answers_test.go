@@ -18,7 +18,6 @@ type answers struct {
 	name   string
 	method string
 	faults []*fault
-	from   int // bytes that the server has before
 	change func(w *world)
 
 	code   upload.Code // "" where the upload is done in the end

@@ -214,16 +214,3 @@ func (w *world) has(n int) func() bool {
 		return false
 	}
 }
-
-// request waits until the server has answered n requests that begin with prefix.
-func (w *world) count(prefix string) int {
-	w.srv.mu.Lock()
-	defer w.srv.mu.Unlock()
-	n := 0
-	for _, line := range w.srv.log {
-		if len(line) >= len(prefix) && line[:len(prefix)] == prefix {
-			n++
-		}
-	}
-	return n
-}
