@@ -130,6 +130,7 @@ func (w *world) close() {
 	_ = w.http.Close()
 	w.served.Wait()
 	w.link.Reset()
+	time.Sleep(time.Second) // net/http's server lets some connections linger for half of one
 }
 
 // add adds the world's file.
