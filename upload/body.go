@@ -19,11 +19,18 @@ type alarm struct {
 }
 
 func newAlarm(after time.Duration, cancel context.CancelCauseFunc) *alarm {
+	if planted == bugStallByTime {
+		return &alarm{after: after, timer: time.AfterFunc(time.Hour, func() { cancel(errStalled) })}
+	}
 	return &alarm{after: after, timer: time.AfterFunc(after, func() { cancel(errStalled) })}
 }
 
 // moved puts it off: something moved.
-func (a *alarm) moved() { a.timer.Reset(a.after) }
+func (a *alarm) moved() {
+	if planted != bugStallByTime {
+		a.timer.Reset(a.after)
+	}
+}
 
 // hold stops it while we ourselves hold back.
 func (a *alarm) hold() { a.timer.Stop() }

@@ -43,6 +43,15 @@ func (c *chunks) bounded(n int64) int64 {
 	return n
 }
 
+// end is where the chunk at from ends, in a file of the given size. A small rest goes along.
+func (c *chunks) end(from, size int64) int64 {
+	n := c.size
+	if rest := size - from; rest < n+n/4 && (c.limit == 0 || rest <= c.limit) && rest <= c.most {
+		n = rest
+	}
+	return min(from+n, size)
+}
+
 // took learns from a chunk of n bytes that was acknowledged after d. A short one tells nothing of the rate.
 func (c *chunks) took(n int64, d time.Duration) {
 	if n < c.least && n < c.size || d <= 0 {

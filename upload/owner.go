@@ -45,6 +45,9 @@ func (o *owner) load(s Saved) {
 	for _, u := range s.Uploads {
 		u.Progress = Progress{Total: u.Source.Size, Acked: u.Offset, Sent: u.Offset, ResumedFrom: -1, Left: -1}
 		o.order = max(o.order, u.Order)
+		if u.State == Queued && u.Account != o.account {
+			u.State = WaitingAuth
+		}
 		o.rows[u.ID] = &u
 		o.q.shown[u.ID] = u
 	}

@@ -20,7 +20,7 @@ func (r *run) patch() verdict {
 		return v
 	}
 	from := r.u.Offset
-	to := min(from+r.chunks.size, r.u.Source.Size)
+	to := r.chunks.end(from, r.u.Source.Size)
 	header := http.Header{
 		"Content-Type": {"application/offset+octet-stream"}, "Upload-Offset": {strconv.FormatInt(from, 10)},
 	}
@@ -35,7 +35,7 @@ func (r *run) patch() verdict {
 			sum = ready.whole
 		}
 		if to < r.u.Source.Size { // the next chunk's, while this one is sent
-			r.startJob(to, min(to+r.chunks.size, r.u.Source.Size), r.caps.sum())
+			r.startJob(to, r.chunks.end(to, r.u.Source.Size), r.caps.sum())
 		}
 	} else {
 		if j := r.awaitJob(); j != nil && j.err != nil {
@@ -55,13 +55,7 @@ func (r *run) prepare(from, to int64) (*hashJob, verdict) {
 	if r.job != nil && r.job.from == from {
 		r.ready = r.awaitJob()
 	}
-	if planted == bugWrongRange && r.ready != nil && r.ready.to == from && from < r.u.Source.Size {
-		j := *r.ready
-		j.from, j.to, j.whole = from, to, ""
-		r.ready = &j
-		return r.ready, verdict{kind: kindOK}
-	}
-	if r.ready == nil || r.ready.err != nil || r.ready.from != from || r.ready.to > to && r.ready.to-from > r.chunks.size {
+	if r.ready == nil || r.ready.err != nil || r.ready.from != from || r.ready.to > to {
 		r.endJob()
 		r.startJob(from, to, r.caps.sum())
 		r.ready = r.awaitJob()
@@ -78,7 +72,8 @@ func (r *run) send(from, to int64, header http.Header) verdict {
 	var b *body
 	brake := r.q.pace.begin()
 	start := time.Now()
-	res, err := r.q.do(r.ctx, call{method: http.MethodPatch, url: r.u.URL, header: header, auth: r.renewing,
+	res, err := r.q.do(r.ctx, call{
+		method: http.MethodPatch, url: r.u.URL, header: header, auth: r.renewing,
 		body: func(ctx context.Context, a *alarm) *body {
 			a.after <<= min(r.stalls, mostStalls)
 			b = &body{
@@ -86,7 +81,8 @@ func (r *run) send(from, to int64, header http.Header) verdict {
 				answer: r.answerTime(to-from, to, a.after), moved: r.moved,
 			}
 			return b
-		}})
+		},
+	})
 	took := time.Since(start)
 	if b != nil {
 		r.high = max(r.high, b.sent.Load())

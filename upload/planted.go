@@ -8,13 +8,13 @@ const (
 	bugNone          bug = iota
 	bugOwnOffset         // after an error it goes on from its own count instead of the server's
 	bugDropURL           // a 401 makes it begin anew
-	bugWrongRange        // the checksum is that of the chunk before
+	bugWrongRange        // the checksum takes in a byte of the chunk before
 	bugHashAhead         // the hash isn't taken back when the server has less
 	bugNewKey            // a repeated creation has a new key
-	bugStallByTime       // a request that takes its time is kept alive by its timer, not by its bytes
+	bugStallByTime       // a request may take its time, whether bytes move or not
 	bugNoLastLook        // the file isn't looked at again in the end
 	bugPostFirst         // the creation is sent before it is written down
-	bugURLLate           // the URL isn't written down before the first byte
+	bugURLLate           // the URL is written down after the first chunk
 	bugLockedFails       // 423 counts as any failed attempt
 	bugTokenAnywhere     // the token goes wherever the server points
 	bugOtherAccount      // whoever is signed in uploads whatever is there

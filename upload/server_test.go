@@ -26,13 +26,14 @@ type tusServer struct {
 	maxSize    int64
 	script     func(r *http.Request, c *tusCopy) *fault // or nil
 
-	mu       sync.Mutex // guards below
-	token    string     // that is good; "" takes any
-	copies   map[string]*tusCopy
-	made     int
-	received int64    // bytes of bodies
-	log      []string // requests as they were answered
-	leaks    []string // requests that came without what they need, or with too much
+	mu        sync.Mutex // guards below
+	token     string     // that is good; "" takes any
+	copies    map[string]*tusCopy
+	made      int
+	received  int64    // bytes of bodies
+	discarded int64    // bytes of chunks that didn't come whole and undamaged
+	log       []string // requests as they were answered
+	leaks     []string // requests that came without what they need, or with too much
 }
 
 // tusCopy is what the server has of one upload.
@@ -63,8 +64,8 @@ func newTusServer() *tusServer {
 	return &tusServer{copies: map[string]*tusCopy{}, keys: true, digests: true}
 }
 
-func (s *tusServer) hash() hash.Hash {
-	if strings.HasPrefix(s.algorithms, "sha256") {
+func newHash(algorithm string) hash.Hash {
+	if algorithm == "sha256" {
 		return sha256.New()
 	}
 	return sha1.New()
@@ -298,16 +299,18 @@ func (s *tusServer) read(r *http.Request, c *tusCopy, f *fault) int {
 			c.data = append(c.data, buf[:n]...)
 		}
 		s.mu.Unlock()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
+			s.discard(chunk.Len())
 			return 0
 		}
 	}
 	if summed {
-		h := s.hash()
+		h := newHash(algorithm)
 		h.Write(chunk.Bytes())
 		if base64.StdEncoding.EncodeToString(h.Sum(nil)) != want {
+			s.discard(chunk.Len())
 			return 460
 		}
 		s.mu.Lock()
@@ -315,6 +318,12 @@ func (s *tusServer) read(r *http.Request, c *tusCopy, f *fault) int {
 		s.mu.Unlock()
 	}
 	return http.StatusNoContent
+}
+
+func (s *tusServer) discard(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.discarded += int64(n)
 }
 
 // live returns the copies that the server still has, in no order.

@@ -88,6 +88,9 @@ func (t *txn) kept() Tx {
 		if s := t.staged[id]; s.keep {
 			u := s.clone()
 			u.State, u.Progress = u.State.kept(), Progress{}
+			if planted == bugForgetCancel {
+				u.Leftovers = nil
+			}
 			tx.Put = append(tx.Put, u)
 		}
 	}

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,6 +34,29 @@ type world struct {
 	dir    string
 	path   string
 	data   []byte
+
+	written atomic.Int64 // bytes that the client handed to its connections
+}
+
+// counted counts what is written.
+type counted struct {
+	net.Conn
+	written *atomic.Int64
+}
+
+func (c counted) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	c.written.Add(int64(n))
+	return n, err
+}
+
+// dial is the client's way out.
+func (w *world) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	conn, err := w.net.Dialer("client")(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	return counted{conn, &w.written}, nil
 }
 
 const (
@@ -55,7 +80,7 @@ func newWorld(t *testing.T, size int, change func(w *world)) *world {
 	}
 	w.write(w.data)
 	w.opts = upload.Options{
-		Endpoint: "http://server:80/files/", Store: upload.NewMemory(), DialContext: w.net.Dialer("client"),
+		Endpoint: "http://server:80/files/", Store: upload.NewMemory(), DialContext: w.dial,
 		Rand: rand.New(rand.NewPCG(1, 2)),
 	}
 	if change != nil {
@@ -65,6 +90,11 @@ func newWorld(t *testing.T, size int, change func(w *world)) *world {
 	t.Cleanup(w.close)
 	w.start()
 	return w
+}
+
+// slow sets how many bytes a second the link carries. Virtual time is free, bytes aren't.
+func (w *world) slow(rate int64) {
+	w.link.Update(func(c *faultnet.Conditions) { c.Up.Rate, c.Down.Rate = rate, rate })
 }
 
 func (w *world) write(data []byte) {
@@ -100,6 +130,7 @@ func (w *world) close() {
 	_ = w.http.Close()
 	w.served.Wait()
 	w.link.Reset()
+	time.Sleep(time.Second) // net/http's server lets some connections linger for half of one
 }
 
 // add adds the world's file.
@@ -183,17 +214,4 @@ func (w *world) has(n int) func() bool {
 		}
 		return false
 	}
-}
-
-// request waits until the server has answered n requests that begin with prefix.
-func (w *world) count(prefix string) int {
-	w.srv.mu.Lock()
-	defer w.srv.mu.Unlock()
-	n := 0
-	for _, line := range w.srv.log {
-		if len(line) >= len(prefix) && line[:len(prefix)] == prefix {
-			n++
-		}
-	}
-	return n
 }
