@@ -172,3 +172,25 @@ func TestOrphans(t *testing.T) {
 		return nil
 	}, nil)
 }
+
+// tail leaves bytes in a file beyond the offset, as a crash does, and ends the upload before them.
+func tail(h *house) error {
+	a := h.do("POST", "/api/uploads", "alice", nil, "Upload-Defer-Length", "1")
+	path := a.header.Get("Location")
+	if a := h.patch("alice", path, 0, []byte("abcdefghij")); a.status != 204 {
+		return fmt.Errorf("patch: %v", a)
+	}
+	f, err := h.disk.Create(id(path))
+	if err != nil {
+		return err
+	}
+	if _, err := f.WriteAt([]byte("never acknowledged"), 10); err != nil {
+		return err
+	}
+	if a := h.patch("alice", path, 10, nil, "Upload-Length", "10"); a.status != 204 {
+		return fmt.Errorf("declare: %v", a)
+	}
+	return h.finishTen(path, 10)
+}
+
+func TestTail(t *testing.T) { check(t, tail, nil) }
