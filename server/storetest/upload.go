@@ -57,10 +57,10 @@ func makeUploads(ctx context.Context, s server.Store, all ...uploads.Upload) err
 var errNot = errors.New("not what was expected")
 
 func expect(what string, err, want error) error {
-	if !errors.Is(err, want) || (want == nil) != (err == nil) {
-		return fmt.Errorf("%s: %v, want %v: %w", what, err, want, errNot)
+	if errors.Is(err, want) {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("%s: %w, want %w: %w", what, err, want, errNot)
 }
 
 func uploadRoundTrip(ctx context.Context, s server.Store) error {
@@ -322,7 +322,11 @@ func uploadReadable(ctx context.Context, s server.Store) error {
 		user string
 		want error
 	}{
-		{1, "bob", nil}, {1, "alice", nil}, {1, "eve", uploads.ErrNotFound}, {2, "eve", nil}, {3, "bob", uploads.ErrNotFound},
+		{1, "bob", nil},
+		{1, "alice", nil},
+		{1, "eve", uploads.ErrNotFound},
+		{2, "eve", nil},
+		{3, "bob", uploads.ErrNotFound},
 		{4, "bob", uploads.ErrNotFound},
 	} {
 		if err := expect(fmt.Sprint(c), s.UploadReadable(ctx, id(c.n), c.user), c.want); err != nil {

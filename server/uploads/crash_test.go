@@ -8,7 +8,9 @@ import (
 	"os"
 	"strconv"
 	"testing"
+	"time"
 
+	"github.com/chatsdk/chatsdk/faultnet"
 	"github.com/chatsdk/chatsdk/internal/wire"
 	"github.com/chatsdk/chatsdk/server/uploads"
 )
@@ -153,7 +155,7 @@ func TestCrashAtOnce(t *testing.T) { check(t, crashAtOnce, nil) }
 
 // TestOrphans starts on a disk with files that nobody has.
 func TestOrphans(t *testing.T) {
-	check(t, func(h *house) error {
+	if err := live(func(h *house, _ *faultnet.Network) error {
 		path, err := h.put("alice", []byte("abc"))
 		if err != nil {
 			return err
@@ -166,11 +168,14 @@ func TestOrphans(t *testing.T) {
 		if err := errors.Join(h.s.Kill(), h.start()); err != nil {
 			return err
 		}
+		time.Sleep(time.Millisecond) // beside the start
 		if names, err := h.disk.Names(); err != nil || len(names) != 2 || h.disk.content(id(path)) == nil {
 			return fmt.Errorf("left are %v", names)
 		}
 		return nil
-	}, nil)
+	}, nil)(t); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // tail leaves bytes in a file beyond the offset, as a crash does, and ends the upload before them.
