@@ -155,7 +155,7 @@ func TestCrashAtOnce(t *testing.T) { check(t, crashAtOnce, nil) }
 
 // TestOrphans starts on a disk with files that nobody has.
 func TestOrphans(t *testing.T) {
-	if err := live(func(h *house, _ *faultnet.Network) error {
+	checkLive(t, func(h *house, _ *faultnet.Network) error {
 		path, err := h.put("alice", []byte("abc"))
 		if err != nil {
 			return err
@@ -173,9 +173,7 @@ func TestOrphans(t *testing.T) {
 			return fmt.Errorf("left are %v", names)
 		}
 		return nil
-	}, nil)(t); err != nil {
-		t.Fatal(err)
-	}
+	}, nil)
 }
 
 // tail leaves bytes in a file beyond the offset, as a crash does, and ends the upload before them.
