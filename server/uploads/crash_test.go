@@ -12,7 +12,6 @@ import (
 
 	"github.com/chatsdk/chatsdk/faultnet"
 	"github.com/chatsdk/chatsdk/internal/wire"
-	"github.com/chatsdk/chatsdk/server/uploads"
 )
 
 // seed is that of a random test: SEED from the environment, or another each time.
@@ -44,7 +43,7 @@ func (c cut) Read(p []byte) (int, error) {
 func powerLoss(seed uint64) func(*house) error {
 	return func(h *house) error {
 		rng := rand.New(rand.NewPCG(seed, 0))
-		whole := make([]byte, 1+rng.IntN(3*uploads.CheckpointBytes/2))
+		whole := make([]byte, 1+rng.IntN(1<<(4+rng.IntN(20)))) // mostly short, sometimes beyond a checkpoint
 		for i := range whole {
 			whole[i] = byte(rng.Uint32())
 		}

@@ -30,6 +30,7 @@ func live(check func(*house, *faultnet.Network) error, change func(*server.Confi
 				}
 				served := make(chan error, 1)
 				go func() { served <- h.s.Serve(ln) }()
+				time.Sleep(time.Millisecond) // it serves
 				err = check(h, network)
 				return errors.Join(err, h.s.Kill(), <-served)
 			}, change)
