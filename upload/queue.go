@@ -2,16 +2,52 @@ package upload
 
 import (
 	"context"
-	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
 	"sync"
+	"time"
+
+	"github.com/chatsdk/chatsdk/internal/backoff"
+	"github.com/chatsdk/chatsdk/internal/notify"
 )
 
 // Queue uploads files. Make it with New, then Start. Safe for concurrent use.
+//
+// One goroutine owns the rows and every write to the store; calls and uploads under way reach it as requests. The mutex
+// covers what readers see, the requests on their way, and what wakes those that wait.
 type Queue struct {
-	opts Options
+	opts     Options
+	origin   string
+	allowed  []string // other origins
+	client   *http.Client
+	own      *http.Transport // or nil: the caller's
+	ctx      context.Context // ends with Close
+	cancel   context.CancelFunc
+	wg       sync.WaitGroup
+	wake     chan struct{} // 1-buffered: there are requests
+	hub      *notify.Hub[Change]
+	starting chan struct{} // lock of Start
+	pace     *pace
+	path     path
+	caps     capsCache
 
-	mu     sync.Mutex // guards below
-	closed bool
+	mu       sync.Mutex // guards below
+	started  bool
+	closed   bool
+	online   bool
+	busy     bool
+	account  string
+	storeErr error
+	aside    []Aside
+	requests []request
+	shown    map[string]Upload // as they were last kept, with what moved since
+	news     chan struct{}     // closed and replaced when waiting may be over
+	kick     context.Context   // ends with the next Kick
+	kicked   context.CancelFunc
+	rng      *rand.Rand
+
+	o owner // the owner goroutine's alone
 }
 
 // Request is a file that is to be uploaded. Path is required.
@@ -45,25 +81,66 @@ type Snapshot struct {
 	Err     error         // why the store can't write, or nil
 }
 
-// errTODO marks what isn't built yet.
-var errTODO = errors.New("upload: not built yet")
-
 // New makes a queue. Nothing runs yet; see Start.
 func New(o Options) (*Queue, error) {
 	o, err := o.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	return &Queue{opts: o}, nil
+	q := &Queue{
+		opts: o, wake: make(chan struct{}, 1), starting: make(chan struct{}, 1), online: true, rng: o.Rand,
+		shown: map[string]Upload{}, news: make(chan struct{}), pace: newPace(o.Rate, o.BusyShare),
+		hub: notify.NewKeyed(Change{}, func(c Change) string { return c.Upload.ID }, merge),
+	}
+	q.origin, _ = origin(o.Endpoint)
+	for _, allowed := range o.Origins {
+		other, _ := origin(allowed)
+		q.allowed = append(q.allowed, other)
+	}
+	q.client, q.own = q.newClient()
+	q.ctx, q.cancel = context.WithCancel(context.Background())
+	q.kick, q.kicked = context.WithCancel(q.ctx)
+	q.o = newOwner(q)
+	return q, nil
+}
+
+// merge makes one change of two that a watcher hasn't taken yet.
+func merge(older, newer Change) Change {
+	newer.From = older.From
+	if newer.Reason == ReasonProgress {
+		newer.Reason, newer.Err = older.Reason, older.Err
+	}
+	return newer
 }
 
 // Start loads what a former run left and starts. Calling it again does nothing; after Close it returns ErrClosed.
 func (q *Queue) Start() error {
+	q.starting <- struct{}{}
+	defer func() { <-q.starting }()
+	q.mu.Lock()
+	closed, started := q.closed, q.started
+	q.mu.Unlock()
+	switch {
+	case closed:
+		return ErrClosed
+	case started:
+		return nil
+	}
+	saved, err := q.opts.Store.Load(q.ctx)
+	if err != nil {
+		return fmt.Errorf("load uploads: %w", err)
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
 		return ErrClosed
 	}
+	if q.aside = saved.Aside; len(q.aside) > 0 {
+		q.opts.Logger.Error("rows of the uploads can't be read and are set aside", "rows", len(q.aside))
+	}
+	q.o.load(saved)
+	q.started = true
+	q.wg.Go(q.o.run)
 	return nil
 }
 
@@ -71,76 +148,142 @@ func (q *Queue) Start() error {
 // server's offset. Idempotent.
 func (q *Queue) Close() error {
 	q.mu.Lock()
-	defer q.mu.Unlock()
 	q.closed = true
+	q.mu.Unlock()
+	q.cancel()
+	q.wg.Wait()
+	q.hub.Close()
+	if q.own != nil {
+		q.own.CloseIdleConnections()
+	}
+	for _, r := range q.takeRequests() {
+		r.finish(ErrClosed)
+	}
 	return nil
 }
 
-// Add takes a file and returns its upload, once the store has it. An ID seen before changes nothing, and the upload as it
-// is now is returned. The file is looked at (64 KiB at both ends), not read. Errors: *InvalidError, those of package os
-// where the file can't be read, ErrFull, ErrDisk, ErrClosed, or the store's. When ctx ends first, nobody knows whether it
-// was added; asking again with the same ID is safe.
-func (q *Queue) Add(ctx context.Context, r Request) (Upload, error) { return Upload{}, errTODO }
-
-// Get finds an upload in any state that is still remembered.
-func (q *Queue) Get(id string) (Upload, bool) { return Upload{}, false }
-
-// Uploads returns all uploads in order, settled ones included.
-func (q *Queue) Uploads() []Upload { return nil }
-
-// Wait returns when the upload is settled: it, and the *FailedError if it failed, or an error that matches
-// context.Canceled if it was cancelled. Other errors: ErrNotFound, ErrClosed, ctx's.
-func (q *Queue) Wait(ctx context.Context, id string) (Upload, error) { return Upload{}, errTODO }
-
-// Pause stops an upload until Resume; what the server has stays there. It is kept over a restart. Errors: ErrNotFound,
-// ErrSettled, ErrClosed, or the store's.
-func (q *Queue) Pause(ctx context.Context, id string) error { return errTODO }
-
-// Resume lets a paused upload go on. One that isn't paused stays as it is. Errors as for Pause.
-func (q *Queue) Resume(ctx context.Context, id string) error { return errTODO }
-
-// Cancel takes an upload back. It is over when Cancel returns; the server's copy is dropped in the background, in a later
-// process if need be. Errors: ErrNotFound, ErrSettled unless it is cancelled already, ErrClosed, or the store's.
-func (q *Queue) Cancel(ctx context.Context, id string) error { return errTODO }
-
-// Retry tries a failed upload again: it goes on from the server's offset, and if the file changed, with the file as it is
-// now. Errors: ErrNotFound, ErrNotFailed, ErrClosed, or the store's.
-func (q *Queue) Retry(ctx context.Context, id string) error { return errTODO }
-
-// Remove forgets a settled upload; what the server has of one that is done stays there. What is left of another has to be
-// dropped there first: until then it is only hidden. Errors: ErrNotFound, ErrNotSettled, ErrClosed, or the store's.
-func (q *Queue) Remove(ctx context.Context, id string) error { return errTODO }
-
-// SetAccount says whose uploads go from now on; those of others stay, waiting for auth. Uploads added while nobody was
-// known belong to the first account that is. It returns when nothing of the former account is under way any more. The
-// account is kept: a new run begins with it. Without any call all uploads of nobody go. Errors: ctx's, ErrClosed, or the
-// store's.
-func (q *Queue) SetAccount(ctx context.Context, account string) error { return errTODO }
-
 // SetOnline says whether there is a network. While there is none nothing is tried, and what is under way goes on as long
 // as bytes move. A queue begins online.
-func (q *Queue) SetOnline(online bool) {}
+func (q *Queue) SetOnline(online bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.online != online {
+		q.online = online
+		q.tellNewsLocked()
+	}
+}
 
 // Kick says that the network changed or came back: requests under way are given up, since their connections may be dead,
-// and everything that waits for network, server, lock or token tries again at once.
-func (q *Queue) Kick() {}
+// and everything that waits for network, lock or token tries again at once. What a server asked to wait is kept.
+func (q *Queue) Kick() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.kicked()
+	q.kick, q.kicked = context.WithCancel(q.ctx)
+	q.tellNewsLocked()
+}
+
+// outlook says whether there is a network, and returns a channel that is closed when waiting may be over.
+func (q *Queue) outlook() (online bool, news <-chan struct{}) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.online, q.news
+}
+
+func (q *Queue) tellNewsLocked() {
+	close(q.news)
+	q.news = make(chan struct{})
+}
 
 // SetBusy says whether chat traffic is under way that uploads should leave room for: until it is called with false they
 // keep to Options.BusyShare of what they measured.
-func (q *Queue) SetBusy(busy bool) {}
+func (q *Queue) SetBusy(busy bool) {
+	q.mu.Lock()
+	q.busy = busy
+	q.mu.Unlock()
+	q.pace.setBusy(busy)
+}
 
 // SetRate bounds what all uploads send together from now on, in bytes a second; 0 is no bound.
-func (q *Queue) SetRate(bytesPerSecond int64) {}
-
-// State returns a snapshot.
-func (q *Queue) State() Snapshot { return Snapshot{} }
-
-// SetAside returns the rows of the store that can't be read as uploads.
-func (q *Queue) SetAside() []Aside { return nil }
+func (q *Queue) SetRate(bytesPerSecond int64) { q.pace.setRate(bytesPerSecond) }
 
 // Durable says whether an upload that was added survives the end of the process.
 func (q *Queue) Durable() bool { return q.opts.Store.Durable() }
 
-// Watch returns a channel that gets the open uploads at once, in order, and then every change. Changes of one upload that
-// a slow reader hasn't taken are merged; the newest state of each always arrives. It is closed when ctx ends or by Close.
-func (q *Queue) Watch(ctx context.Context) <-chan Change { return nil }
+// SetAside returns the rows of the store that can't be read as uploads.
+func (q *Queue) SetAside() []Aside {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return append([]Aside(nil), q.aside...)
+}
+
+// ask posts a request and waits for its outcome.
+func (q *Queue) ask(ctx context.Context, apply func(t *txn) error) error {
+	return q.wait(ctx, request{apply: apply})
+}
+
+func (q *Queue) wait(ctx context.Context, r request) error {
+	r.done = make(chan error, 1)
+	q.mu.Lock()
+	started, closed := q.started, q.closed
+	if started && !closed {
+		q.requests = append(q.requests, r)
+	}
+	q.mu.Unlock()
+	switch {
+	case closed:
+		return ErrClosed
+	case !started:
+		return ErrNotStarted
+	}
+	q.poke()
+	select {
+	case err := <-r.done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// report posts what a run has to say, and waits until it is kept. The owner outlives every run.
+func (q *Queue) report(apply func(t *txn) error) error {
+	r := request{apply: apply, done: make(chan error, 1)}
+	q.post(r)
+	return <-r.done
+}
+
+// post leaves a request with the owner.
+func (q *Queue) post(r request) {
+	q.mu.Lock()
+	q.requests = append(q.requests, r)
+	q.mu.Unlock()
+	q.poke()
+}
+
+func (q *Queue) poke() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (q *Queue) takeRequests() []request {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	requests := q.requests
+	q.requests = nil
+	return requests
+}
+
+func (q *Queue) storeWrote(err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.storeErr = err
+}
+
+// delay is the wait before retry number n (1, 2, …).
+func (q *Queue) delay(n int, first, limit time.Duration) time.Duration {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return backoff.Delay(q.rng, first, limit, n)
+}
