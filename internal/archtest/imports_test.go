@@ -41,7 +41,7 @@ var mayImport = map[string][]string{
 	"server/...":    append([]string{"server/...", "internal/wire"}, tools...),
 	"server/sqlite": {"internal/sqlitefile"},
 	"faultnet":      nil,
-	"scenario/...":  append([]string{".", "scenario/...", "server", "server/sqlite", "profile", "profile/profiletest", "faultnet"}, leaves...),
+	"scenario/...":  append([]string{".", "scenario/...", "server", "server/sqlite", "server/uploads", "profile", "profile/profiletest", "faultnet"}, leaves...),
 	"agent":         slices.Concat([]string{".", "profile", "web"}, leaves, tools),
 	"web":           nil,
 	"cmd/...":       {"..."},
