@@ -97,7 +97,7 @@ func (c *Client) open(ctx context.Context) (err error) {
 		return err
 	}
 	c.rt, err = realtime.New(realtime.Options{
-		URL: c.ep.websocket(), Token: connectionTokens{c.tokens}, DialContext: o.DialContext, TLSConfig: o.TLSConfig,
+		URL: c.ep.websocket(), Token: connectionTokens{c.tokens}, DialContext: c.telling(o.DialContext), TLSConfig: o.TLSConfig,
 		Profile: o.Profile, Name: "chatsdk-go", Rand: fork(o.Rand), Logger: c.log,
 		OnRoundTrip: c.onRoundTrip, OnConnected: c.onConnected, OnReached: c.onReached,
 	})
@@ -202,6 +202,7 @@ func (c *Client) Disconnect() { c.rt.Disconnect() }
 // for up to a minute, and knows nothing of the connection's dial, which got through.
 func (c *Client) onReached() {
 	if c.cutOff.CompareAndSwap(true, false) {
+		c.http.CloseIdleConnections() // they may have died in the outage without a word
 		c.tokens.NetworkChanged()
 		c.uploadsBack()
 	}
@@ -214,7 +215,8 @@ func (c *Client) NetworkChanged() {
 	c.ep.api.NetworkChanged()
 	c.ep.auth.NetworkChanged()
 	c.rt.NetworkChanged()
-	c.uploadsBack()
+	c.up.away.Store(false)
+	c.kickUploads()
 }
 
 // SetProfile changes how much effort goes into being quick: realtime.Foreground while somebody is waiting,

@@ -66,9 +66,8 @@ func (c *Client) onConnected(data []byte) {
 	}
 	c.ep.api.ServerUp()
 	c.updateReady()
-	if c.up.away.Load() { // followConnection may be waiting for a ping on a connection that is dead
-		c.uploadsBack()
-	}
+	c.onReached()   // also where the dial had its token: a refresh may still wait on a connection that is dead
+	c.uploadsBack() // followConnection may be waiting for a ping on such a one
 }
 
 // followConnection holds the queue and the inbox back while there is no connection, and looks for another way for what
@@ -162,7 +161,7 @@ func (c *Client) setHTTP(works bool) {
 	if changed {
 		c.updateReady()
 	}
-	if works && c.up.away.Load() {
+	if works {
 		c.uploadsBack()
 	}
 }

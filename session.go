@@ -66,7 +66,7 @@ func (c *Client) signIn(ctx context.Context, user, password string) error {
 		Lifetime: seconds(out.ExpiresIn), RefreshLifetime: seconds(out.RefreshExpiresIn),
 	})
 	if err == nil {
-		c.uploadsBack() // they waited for a token, and the server answers
+		c.kickUploads() // they waited for a token, and the server answers
 	}
 	return err
 }
@@ -100,7 +100,7 @@ func (c *Client) SignOut(ctx context.Context) error {
 	was, err := c.tokens.Logout(ctx)
 	c.updateReady() // at once: the connection goes a moment later
 	c.rt.Disconnect()
-	c.uploadsBack() // what is under way is given up, and waits for a token
+	c.kickUploads() // what is under way is given up, and waits for a token
 	if was.Access.IsZero() {
 		return err
 	}

@@ -3,6 +3,7 @@ package chatsdk
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -129,12 +130,16 @@ func (c *Client) uploadsAway() {
 	c.up.queue.SetOnline(false)
 }
 
-// uploadsBack lets them try, at once and on new connections, after an outage or where something else may have changed.
+// uploadsBack lets them try after an outage, at once and on new connections. Several parts notice its end one after the
+// other: only the first counts, since what goes on by then must not be given up again.
 func (c *Client) uploadsBack() {
-	if !c.up.started.Load() {
-		return
+	if c.up.away.CompareAndSwap(true, false) {
+		c.kickUploads()
 	}
-	c.up.away.Store(false)
+}
+
+// kickUploads gives up requests that may hang on a former path.
+func (c *Client) kickUploads() {
 	c.up.queue.SetOnline(true)
 	c.up.queue.Kick()
 }
@@ -151,9 +156,7 @@ func (c *Client) followReach(change realtime.Change) {
 			c.uploadsAway()
 		}
 	case realtime.Connected, realtime.Disconnected, realtime.Failed:
-		if c.up.away.Load() {
-			c.uploadsBack()
-		}
+		c.uploadsBack()
 	}
 }
 
@@ -169,6 +172,19 @@ func (c *Client) uploadsWait() bool {
 	}
 	return false
 }
+
+// telling is dial that lets the uploads try as soon as the server is reached: two round trips later the connection is up.
+func (c *Client) telling(dial dialFunc) dialFunc {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := dial(ctx, network, addr)
+		if err == nil {
+			c.uploadsBack()
+		}
+		return conn, err
+	}
+}
+
+type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)
 
 // unreachable says of a change's reason whether the path is what failed.
 func unreachable(r realtime.Reason) bool {
