@@ -73,3 +73,11 @@ func (d *Device) attached(id string) (sums []string, shown bool) {
 	}
 	return sums, shown
 }
+
+// accepted says whether the program promised a message, and somebody heard of it.
+func (d *Device) accepted(id string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	_, ok := d.promised[id]
+	return ok
+}

@@ -29,7 +29,7 @@ type HTTPArrival struct {
 	Path       string
 	Status     int       // 0 if it wasn't answered
 	RetryAfter string    // the header
-	FirstByte  time.Time // when the first byte of its body was read; zero if none was
+	Marked     time.Time // when the first byte of its body was read since HTTPView.Mark; zero if none was
 	Bytes      int64     // of its body that were read
 	Offset     int64     // the header Upload-Offset, or 0
 }
@@ -75,6 +75,7 @@ type HTTPView struct {
 	Refreshes []HTTPRefresh
 	Faults    []HTTPWindow
 	RTT       time.Duration // of the clients' links
+	Mark      time.Time     // see HTTPArrival.Marked
 }
 
 // HTTPRecord is what happened to a world's HTTP requests, seen by the clients and by the server. The zero value is
@@ -119,6 +120,16 @@ func (r *HTTPRecord) began(client, id string) (ended func(seq uint64, err error)
 	}
 }
 
+// mark begins another count of HTTPArrival.Marked.
+func (r *HTTPRecord) mark() {
+	r.note(func(v *HTTPView) {
+		v.Mark = time.Now()
+		for i := range v.Arrivals {
+			v.Arrivals[i].Marked = time.Time{}
+		}
+	})
+}
+
 // Wrap records what arrives at a server.
 func (r *HTTPRecord) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -131,8 +142,8 @@ func (r *HTTPRecord) Wrap(next http.Handler) http.Handler {
 		req.Body = &watchedBody{req.Body, func(n int) {
 			r.note(func(v *HTTPView) {
 				a := &v.Arrivals[i]
-				if a.Bytes += int64(n); a.FirstByte.IsZero() {
-					a.FirstByte = time.Now()
+				if a.Bytes += int64(n); a.Marked.IsZero() {
+					a.Marked = time.Now()
 				}
 			})
 		}}

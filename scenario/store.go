@@ -16,10 +16,11 @@ import (
 type notingStore struct {
 	*sqlite.DB
 
-	mu      sync.Mutex // guards below
-	numbers map[sent]number
-	came    map[string]int // entries that came in for each user, repetitions included
-	uploads []string       // ids of all that were ever created
+	mu       sync.Mutex // guards below
+	numbers  map[sent]number
+	came     map[string]int // entries that came in for each user, repetitions included
+	uploads  []string       // ids of all that were ever created
+	advanced int            // chunks, counted for a planted mistake
 }
 
 type sent struct{ user, id string }
@@ -83,6 +84,9 @@ func (s *notingStore) number(user, id string) (n number, ok bool) {
 
 // CreateUpload notes what is created.
 func (s *notingStore) CreateUpload(ctx context.Context, u uploads.Upload, q uploads.Quota) (uploads.Upload, bool, error) {
+	if planted == bugNoKeys {
+		u.Key = ""
+	}
 	kept, made, err := s.DB.CreateUpload(ctx, u, q)
 	if made {
 		s.mu.Lock()
@@ -90,6 +94,18 @@ func (s *notingStore) CreateUpload(ctx context.Context, u uploads.Upload, q uplo
 		s.uploads = append(s.uploads, kept.ID)
 	}
 	return kept, made, err
+}
+
+// AdvanceUpload is here for a planted mistake.
+func (s *notingStore) AdvanceUpload(ctx context.Context, u uploads.Upload, from int64, q uploads.Quota) error {
+	if planted == bugAckUnstored && u.State == uploads.Open {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.advanced++; s.advanced%2 == 0 {
+			return nil
+		}
+	}
+	return s.DB.AdvanceUpload(ctx, u, from, q)
 }
 
 // rows are the uploads that are there, in the order of their creation. One that was created by a commit whose answer was

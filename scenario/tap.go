@@ -66,6 +66,9 @@ func (t *tap) dialer(dial dialFunc) dialFunc {
 		dial = new(net.Dialer).DialContext
 	}
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if planted == bugSlowDials {
+			pause(ctx, 1500*time.Millisecond)
+		}
 		conn, err := dial(ctx, network, addr)
 		if err != nil {
 			return nil, err

@@ -70,12 +70,13 @@ func playUploadCut(ctx context.Context, g *uploadStage) error {
 	pause(ctx, uploadOutage)
 	g.d.Link.Heal()
 	over()
-	return g.measure(ctx, "cut at 80%", time.Now(), uploadBack)
+	return g.measure(ctx, "cut at 80%", uploadBack)
 }
 
-// measure waits for the first new byte after a moment and for the end.
-func (g *uploadStage) measure(ctx context.Context, fault string, since time.Time, limit time.Duration) error {
-	first, err := g.firstByte(ctx, since)
+// measure waits for the first new byte from now on and for the end.
+func (g *uploadStage) measure(ctx context.Context, fault string, limit time.Duration) error {
+	g.w.opts.Record.mark()
+	first, err := g.firstByte(ctx)
 	if err != nil {
 		g.r.problem("%s: %v", fault, err)
 	}
@@ -97,23 +98,28 @@ func playUploadHalfOpen(ctx context.Context, g *uploadStage) error {
 	}
 	g.d.Link.Heal()
 	over()
-	return g.measure(ctx, "half-open", time.Now(), behindOld)
+	return g.measure(ctx, "half-open", behindOld)
 }
 
-// playUploadReply: the answer to the last request gets lost.
+// playUploadReply: the answer to the last request gets lost. Nothing comes down from the moment that the request is sent,
+// so that the answer can't be faster than whoever loses it.
 func playUploadReply(ctx context.Context, g *uploadStage) error {
-	err := until(ctx, "all to be sent", func() (bool, error) { return g.sent() == uploadSize, nil })
-	if err != nil { // the last bytes are still on their way
+	if err := until(ctx, "the last request", func() (bool, error) {
+		patches := g.d.tap.view()
+		return len(patches) > 0 && patches[len(patches)-1].From+patches[len(patches)-1].Length == uploadSize, nil
+	}); err != nil {
 		return err
 	}
 	over := g.fault("last answer lost")
-	g.d.Link.Strand(false, true)
+	g.d.Link.Update(func(c *faultnet.Conditions) { c.Down.Stall = true })
 	if err := until(ctx, "the server to have all", func() (bool, error) { return g.finished(ctx) }); err != nil {
 		return err
 	}
 	if u, err := g.present(ctx); err != nil || u.State.Settled() {
 		g.r.problem("last answer lost: the client has it, %v, %v: the run shows nothing", u.State, err)
 	}
+	g.d.Link.Strand(false, true)
+	g.d.Link.Heal()
 	over()
 	before := g.sent()
 	if _, err := g.settled(ctx); err != nil {
@@ -162,7 +168,8 @@ func playUploadRestart(ctx context.Context, g *uploadStage) error {
 		}
 		g.d.Link.Heal()
 		over()
-		first, err := g.firstByte(ctx, time.Now())
+		g.w.opts.Record.mark()
+		first, err := g.firstByte(ctx)
 		if err != nil {
 			g.r.problem("%s: %v", name, err)
 		}
@@ -223,7 +230,8 @@ func playUploadCrash(ctx context.Context, g *uploadStage) error {
 			return err
 		}
 		over()
-		first, err := g.firstByte(ctx, time.Now())
+		g.w.opts.Record.mark()
+		first, err := g.firstByte(ctx)
 		if err != nil {
 			g.r.problem("%s: %v", name, err)
 		}

@@ -116,29 +116,30 @@ func (g *uploadStage) arrived(ctx context.Context, percent int64) error {
 	})
 }
 
-// firstByte waits for the first byte that is new to the server after a moment, and says how long that took.
-func (g *uploadStage) firstByte(ctx context.Context, since time.Time) (time.Duration, error) {
-	var at time.Time
-	err := until(ctx, "the first new byte", func() (bool, error) {
-		at = g.w.opts.Record.firstByte(since, "")
-		return !at.IsZero(), nil
+// firstByte waits for the first byte that is new to the server since the mark, and says how long that took.
+func (g *uploadStage) firstByte(ctx context.Context) (first time.Duration, err error) {
+	err = until(ctx, "the first new byte", func() (there bool, _ error) {
+		first, there = g.w.opts.Record.firstByte("")
+		return there, nil
 	})
-	return at.Sub(since), err
+	return first, err
 }
 
-// firstByte is when the server first read a byte of a request that brought bytes, at since or later. A copy's path
-// chooses its requests; "" takes all. The zero time means never.
-func (r *HTTPRecord) firstByte(since time.Time, path string) (at time.Time) {
+// firstByte is how long after the mark the server read a byte of a request for a copy that it took in the end, which may
+// have begun before. "" takes requests for all copies.
+func (r *HTTPRecord) firstByte(path string) (first time.Duration, ok bool) {
 	r.note(func(v *HTTPView) {
 		for i := range v.Arrivals {
 			a := &v.Arrivals[i]
-			taken := a.Method == http.MethodPatch && (a.Status == 0 || a.Status == http.StatusNoContent)
-			if taken && !a.FirstByte.Before(since) && (path == "" || a.Path == path) && (at.IsZero() || a.FirstByte.Before(at)) {
-				at = a.FirstByte
+			if a.Method != http.MethodPatch || a.Status != http.StatusNoContent || a.Marked.IsZero() || path != "" && a.Path != path {
+				continue
+			}
+			if d := a.Marked.Sub(v.Mark); !ok || d < first {
+				first, ok = d, true
 			}
 		}
 	})
-	return at
+	return first, ok
 }
 
 // came counts requests to a path, "" being all below the uploads' own.

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/chatsdk/chatsdk"
 	"github.com/chatsdk/chatsdk/server/uploads"
 	"github.com/chatsdk/chatsdk/upload"
 )
@@ -97,7 +98,8 @@ func copyPath(id string) string { return uploadsPath + id }
 // made is a file of a run.
 type made struct {
 	path     string
-	versions map[string]bool
+	policy   upload.Policy
+	versions map[string]bool // see UploadedFile.Versions
 }
 
 // makeFile writes size random bytes to a new file.
@@ -190,7 +192,8 @@ func (r *reader) sum(ctx context.Context, user, id string) (string, error) {
 	return readerSum(res.Body)
 }
 
-// downloads has every file that is done read by its owner.
+// downloads has every file that is done read: by its owner, or, where it went with a message, by somebody else who was
+// shown that.
 func (v *UploadView) downloads(ctx context.Context, w *World) error {
 	r, err := w.newReader()
 	if err != nil {
@@ -202,11 +205,25 @@ func (v *UploadView) downloads(ctx context.Context, w *World) error {
 		if f.Upload.State != upload.Done {
 			continue
 		}
-		if f.Downloaded, err = r.sum(ctx, f.Client, copyID(f.Upload.URL)); err != nil {
+		user := f.Client
+		if _, ok := chatsdk.MessageOf(f.Upload); ok {
+			user = w.somebodyElse(user)
+		}
+		if f.Downloaded, err = r.sum(ctx, user, copyID(f.Upload.URL)); err != nil {
 			f.Downloaded = err.Error()
 		}
 	}
 	return nil
+}
+
+// somebodyElse is another user, or the same where there is none.
+func (w *World) somebodyElse(user string) string {
+	for _, d := range w.Devices() {
+		if d.User != user {
+			return d.User
+		}
+	}
+	return user
 }
 
 // of returns the patches of a copy in order.
