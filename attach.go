@@ -10,17 +10,18 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/chatsdk/chatsdk/internal/wire"
 	"github.com/chatsdk/chatsdk/outbox"
 	"github.com/chatsdk/chatsdk/upload"
 )
 
 // Attachment is a file that goes with a message, as the server has it.
 type Attachment struct {
-	ID     string `json:"id"` // of the server's copy; Download takes it
-	Name   string `json:"name"`
-	Size   int64  `json:"size"` // in bytes
-	Type   string `json:"type,omitempty"`
-	SHA256 string `json:"sha256"` // in hex
+	ID     string // of the server's copy; Download takes it
+	Name   string // as the sender calls it; see SafeName
+	Size   int64  // in bytes
+	Type   string // media type, as the sender says; "" if unknown
+	SHA256 string // in hex
 }
 
 // Attachments returns the files of a message. What else an application put beside them is left out; it stands in
@@ -32,12 +33,17 @@ func Attachments(m Message) []Attachment {
 	}
 	var out []Attachment
 	for _, raw := range list {
-		var a Attachment
-		if json.Unmarshal(raw, &a) == nil && a.ID != "" && a.SHA256 != "" {
-			out = append(out, a)
+		var a wire.Attachment
+		if json.Unmarshal(raw, &a) == nil && a.Upload != "" {
+			out = append(out, Attachment{ID: a.Upload, Name: a.Name, Size: a.Size, Type: a.Type, SHA256: a.SHA256})
 		}
 	}
 	return out
+}
+
+// MarshalJSON gives a as it stands in outbox.Entry.Attachments, for files that were uploaded with Upload.
+func (a Attachment) MarshalJSON() ([]byte, error) {
+	return json.Marshal(wire.Attachment{Upload: a.ID, Name: a.Name, Size: a.Size, SHA256: a.SHA256, Type: a.Type})
 }
 
 // AttachmentOf is what a message says of an upload; ok is false unless that is done.
@@ -46,7 +52,9 @@ func AttachmentOf(u upload.Upload) (a Attachment, ok bool) {
 	if err != nil || u.State != upload.Done && planted != bugResolveEarly || u.URL == "" {
 		return Attachment{}, false
 	}
-	return Attachment{ID: at.Path[strings.LastIndexByte(at.Path, '/')+1:], Name: u.Name, Size: u.Source.Size, Type: u.ContentType, SHA256: u.SHA256}, true
+	return Attachment{
+		ID: at.Path[strings.LastIndexByte(at.Path, '/')+1:], Name: u.Name, Size: u.Source.Size, Type: u.ContentType, SHA256: u.SHA256,
+	}, true
 }
 
 // File is one that goes with a message. Path is required.
