@@ -110,7 +110,7 @@ var trouble = []struct {
 	}},
 	{"too large", func(c *chaos) { c.fault(http.MethodPatch, &fault{status: 413}) }},
 	{"forgotten bytes", func(c *chaos) {
-		n := c.rng.Int64N(500_000)
+		n := c.rng.Int64N(300_000)
 		c.allow(n)
 		c.fault(http.MethodHead, &fault{forget: n})
 		c.link.Reset()
@@ -178,6 +178,9 @@ func (c *chaos) strike(r *http.Request, _ *tusCopy) *fault {
 	}
 	f := c.next
 	c.next = nil
+	if f.status == 413 && r.ContentLength <= 64<<10 {
+		return nil // a server that refuses the smallest chunk is given up, rightly
+	}
 	return f
 }
 
@@ -193,20 +196,29 @@ func (c *chaos) restart(off int) {
 func schedule(t *testing.T, seed uint64, seen *sync.Map) error {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	c := &chaos{rng: rng, tokens: &tokens{}}
-	size := 1 + rng.IntN(6<<20)
+	size := 1 + rng.IntN(2<<20)
 	c.world = newWorld(t, size, func(w *world) {
 		w.srv.script = c.strike
+		w.slow(rate / 3)
+		w.opts.HashFirst = int64(rng.IntN(2)*2-1) << 20
 		w.srv.algorithms = []string{"", "", "sha256", "sha1"}[rng.IntN(4)]
 		w.srv.token = "token-0"
 		w.opts.Token = c.tokens
 		w.opts.Rand = rand.New(rand.NewPCG(seed, 1))
 	})
+	if rng.IntN(3) == 0 {
+		c.fault(http.MethodPost, &fault{lose: true})
+	}
 	if err := c.add(upload.Request{OnChange: upload.Restart}); err != nil {
 		return err
 	}
 	troubles := 1 + rng.IntN(6)
-	for range troubles {
-		c.sleep(2000)
+	for i := range troubles {
+		if i == 0 && rng.IntN(2) == 0 {
+			c.sleep(500) // while it is being created
+		} else {
+			c.sleep(2000)
+		}
 		kind := trouble[rng.IntN(len(trouble))]
 		n, _ := seen.LoadOrStore(kind.name, 0)
 		seen.Store(kind.name, n.(int)+1)

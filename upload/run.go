@@ -9,6 +9,7 @@ import (
 
 const (
 	strangeFor   = 10 * time.Second // answers that no tus server gives are borne, before they are taken at their word
+	strangeAgain = 30 * time.Second // after so long without one they are counted anew
 	lockFirst    = 100 * time.Millisecond
 	lockLast     = 2 * time.Second
 	patientFor   = 10 * time.Minute // an outage is probed often for so long
@@ -43,17 +44,19 @@ type run struct {
 	lastSize  int64           // of the last chunk sent
 	job       *hashJob        // or nil
 	wake      <-chan struct{} // news since the present step began
+	began     time.Time       // when it did
 
-	attempt  int       // failed ones since the last progress
-	outage   time.Time // when the server was last heard of; zero while it is
-	strange  time.Time // when the first strange answer came; zero if the last one wasn't
-	locked   time.Time // when the first 423 came; zero if the last answer wasn't
-	lockTry  int
-	auth     int // refused tokens in a row
-	damaged  int // 460 in a row
-	stalls   int // in a row
-	saved    time.Time
-	progress *meter
+	attempt     int       // failed ones since the last progress
+	outage      time.Time // when the server was last heard of; zero while it is
+	strange     time.Time // when the first strange answer of a row came
+	strangeLast time.Time // and the last one; zero after progress
+	locked      time.Time // when the first 423 since the last progress came
+	lockTry     int
+	auth        int // refused tokens since the last progress
+	damaged     int // 460 since the last progress
+	stalls      int // in a row
+	saved       time.Time
+	progress    *meter
 }
 
 func newRun(q *Queue, u Upload) *run {
@@ -87,6 +90,7 @@ func (r *run) close() {
 // step does what comes next.
 func (r *run) step() verdict {
 	var online bool
+	r.began = time.Now()
 	if online, r.wake = r.q.outlook(); !online {
 		r.tell(evNetwork, Change{Reason: ReasonOffline})
 		select {
@@ -128,12 +132,6 @@ func (r *run) step() verdict {
 
 // react does what a step's outcome asks for; true ends the run.
 func (r *run) react(v verdict) (over bool) {
-	if v.kind != kindStrange {
-		r.strange = time.Time{}
-	}
-	if v.kind != kindLocked {
-		r.locked, r.lockTry = time.Time{}, 0
-	}
 	switch v.kind {
 	case kindOK:
 		return false
@@ -187,25 +185,25 @@ func (r *run) retryNetwork(v verdict) {
 	if now.Sub(r.outage) > patientFor {
 		limit = max(rareRetry, limit)
 	}
-	r.hold(evNetwork, ReasonRetry, v.err, r.q.delay(r.attempt, min(r.q.opts.RetryMin, limit), limit), true)
+	d := r.q.delay(r.attempt, min(r.q.opts.RetryMin, limit), limit) - now.Sub(r.began)
+	r.hold(evNetwork, ReasonRetry, v.err, max(d, 0), true)
 }
 
-// bear waits out what only something between us and the server can have answered, and then takes it at its word.
+// bear waits out what only something between us and the server can have answered, and then takes it at its word. An
+// answer to another request in between proves nothing: that one may go another way.
 func (r *run) bear(v verdict) (over bool) {
 	now := time.Now()
-	if r.strange.IsZero() {
+	if now.Sub(r.strangeLast) > strangeAgain {
 		r.strange = now
 	}
+	r.strangeLast = now
 	if now.Sub(r.strange) < strangeFor {
-		since := r.strange
 		r.synced = false
 		r.attempt++
 		err := errors.Join(errors.New("the answer isn't that of a tus server"), v.err)
 		r.hold(evNetwork, ReasonRetry, err, r.q.delay(r.attempt, r.q.opts.RetryMin, r.q.opts.RetryMax), true)
-		r.strange = since
 		return false
 	}
-	r.strange = time.Time{}
 	if v.status == 404 || v.status == 410 {
 		if r.u.URL == "" {
 			return r.fail(v)
@@ -234,16 +232,14 @@ func (r *run) retryLocked(v verdict) {
 	if r.locked.IsZero() {
 		r.locked = now
 	}
-	since := r.locked
 	r.synced = false
-	if now.Sub(since) > r.q.opts.LockBudget {
+	if now.Sub(r.locked) > r.q.opts.LockBudget {
 		r.attempt++
 		r.hold(evLock, ReasonLocked, v.err, r.q.delay(r.attempt, r.q.opts.RetryMin, max(r.q.opts.RetryMax, lockLast)), true)
 	} else {
 		r.lockTry++
 		r.hold(evLock, ReasonLocked, v.err, r.q.delay(r.lockTry, lockFirst, lockLast), true)
 	}
-	r.locked = since
 }
 
 // retryAuth waits for a token that the server takes. The copy stays where it is.

@@ -30,6 +30,7 @@ type tusServer struct {
 	token     string     // that is good; "" takes any
 	copies    map[string]*tusCopy
 	made      int
+	received  int64    // bytes of bodies
 	discarded int64    // bytes of chunks that didn't come whole and undamaged
 	log       []string // requests as they were answered
 	leaks     []string // requests that came without what they need, or with too much
@@ -291,13 +292,14 @@ func (s *tusServer) read(r *http.Request, c *tusCopy, f *fault) int {
 			buf[0] ^= 1
 		}
 		s.mu.Lock()
+		s.received += int64(n)
 		if summed {
 			chunk.Write(buf[:n])
 		} else {
 			c.data = append(c.data, buf[:n]...)
 		}
 		s.mu.Unlock()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
 			s.discard(chunk.Len())

@@ -144,7 +144,9 @@ func judge(s step, r reply, limit time.Duration) verdict {
 		case r.status >= 500:
 			v.kind, v.wait = kindServer, retryAfter(r.header, limit)
 		case r.status < 400:
-			v.kind, v.code, v.err = kindStrange, CodeLocation, errLocation
+			if v.kind, v.code, v.err = kindStrange, CodeLocation, errLocation; tus {
+				v.kind = kindFatal
+			}
 		}
 	}
 	return v
@@ -154,7 +156,9 @@ func judge(s step, r reply, limit time.Duration) verdict {
 func judgeSuccess(s step, r reply) kind {
 	ok := true
 	switch s {
-	case stepOptions, stepDrop:
+	case stepOptions:
+	case stepDrop:
+		ok = r.status == http.StatusNoContent || r.header.Get("Tus-Resumable") != ""
 	case stepCreate:
 		ok = r.header.Get("Location") != ""
 	case stepHead, stepPatch:
