@@ -14,8 +14,8 @@ const (
 	NoHandover       = bugNoHandover
 	ServeExpired     = bugServeExpired
 	SumIncomplete    = bugSumIncomplete
+	KeepTail         = bugKeepTail
 	FirstReplyOnly   = bugFirstReplyOnly
-	CheckpointBytes  = checkpointBytes
 	MaxMetadataBytes = maxMetadata
 )
 
