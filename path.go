@@ -66,6 +66,9 @@ func (c *Client) onConnected(data []byte) {
 	}
 	c.ep.api.ServerUp()
 	c.updateReady()
+	if c.up.away.Load() { // followConnection may be waiting for a ping on a connection that is dead
+		c.uploadsBack()
+	}
 }
 
 // followConnection holds the queue and the inbox back while there is no connection, and looks for another way for what

@@ -147,7 +147,7 @@ func (c *Client) followReach(change realtime.Change) {
 		c.mu.Lock()
 		http := c.path.http
 		c.mu.Unlock()
-		if unreachable(change.Reason) && !http {
+		if unreachable(change.Reason) && !http && !c.connected() { // it may be old news
 			c.uploadsAway()
 		}
 	case realtime.Connected, realtime.Disconnected, realtime.Failed:
