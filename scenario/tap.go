@@ -211,7 +211,7 @@ func (c *tapped) readLocked(b []byte) {
 			return
 		}
 		x := c.open[0]
-		res, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(c.in.head[:end+len(headEnd)])), x.request)
+		res, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(c.in.head[:end+len(headEnd)])), x.request) //nolint:bodyclose // it has none: only a head is read
 		if err != nil {
 			c.deaf = true
 			return
