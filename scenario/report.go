@@ -16,6 +16,7 @@ type Report struct {
 	Faults   []FaultReport `json:"faults,omitempty"`
 	Acks     Spread        `json:"acks"`
 	HTTP     *HTTPReport   `json:"http,omitempty"`     // where clients talk by HTTP alone
+	Uploads  []FileReport  `json:"uploads,omitempty"`  // where files are uploaded
 	Problems []string      `json:"problems,omitempty"` // thresholds missed, and what kept the run from judging
 	Verdict  Verdict       `json:"verdict"`
 	Took     time.Duration `json:"tookNs"` // by the run's own clock
@@ -60,6 +61,9 @@ func (r Report) String() string {
 	}
 	if r.HTTP != nil {
 		fmt.Fprintf(&b, "     %v\n", r.HTTP)
+	}
+	for _, u := range r.Uploads {
+		fmt.Fprintf(&b, "     %v\n", u)
 	}
 	for _, f := range r.Faults {
 		fmt.Fprintf(&b, "     %-16s detected %6v  connected %6v  caught up %6v", f.Name, ms(f.Detect), ms(f.Connect), ms(f.CatchUp))
