@@ -2,6 +2,7 @@ package chatsdk_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -239,9 +240,9 @@ func secondAccount(t *testing.T, h *host) error {
 	if err != nil {
 		return err
 	}
-	if mine, err = c.WaitUpload(t.Context(), mine.ID); err != nil {
-		return err
-	}
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	mine, waited := c.WaitUpload(ctx, mine.ID)
 	time.Sleep(time.Minute)
 	for _, u := range h.held(t) {
 		if (u.User == "bob") != strings.HasSuffix(mine.URL, u.ID) {
@@ -250,6 +251,9 @@ func secondAccount(t *testing.T, h *host) error {
 	}
 	if u, _, _ := c.GetUpload(t.Context(), id); u.Offset != half.Offset || u.State != upload.WaitingAuth {
 		return fmt.Errorf("bob went on with ada's upload: %+v, %d bytes before", u, half.Offset)
+	}
+	if waited != nil {
+		return fmt.Errorf("bob's own: %+v, %w", mine, waited)
 	}
 	if err := sign("ada"); err != nil {
 		return err
@@ -368,7 +372,10 @@ func TestUploadGoesOnAfterAnOutage(t *testing.T) {
 		}
 		h.link.Heal()
 		began := time.Now()
-		moved := func() bool { u, _, _ = c.GetUpload(t.Context(), u.ID); return u.Progress.Sent > before.Progress.Sent }
+		moved := func() bool {
+			u, _, _ = c.GetUpload(t.Context(), u.ID)
+			return u.State == upload.Uploading && u.Progress.Sent > u.Progress.Acked
+		}
 		if !until(moved, 10*time.Second) || time.Since(began) > time.Second {
 			t.Errorf("the first new byte after %v: %+v", time.Since(began), u)
 		}
