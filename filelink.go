@@ -174,13 +174,9 @@ func (f *fileLink) repair() error {
 		}
 	}
 	for _, e := range f.c.queue.Entries() {
-		if e.State != outbox.Queued || f.c.up.held(e.ID) {
-			continue
-		}
-		for _, id := range fileNeeds(e) {
-			if u, ok := f.c.up.queue.Get(id); !ok || u.State.Settled() {
-				errs = append(errs, f.tell(id))
-			}
+		if e.State == outbox.Queued && !f.c.up.held(e.ID) {
+			// A failed upload is tried once more: somebody may have wanted that while no client ran.
+			errs = append(errs, f.retry(e))
 		}
 	}
 	return errors.Join(errs...)

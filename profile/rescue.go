@@ -39,6 +39,7 @@ type rescueLine struct {
 	Text        string          `json:"text"`
 	ID          string          `json:"id"`
 	Attachments json.RawMessage `json:"attachments,omitempty"`
+	Files       []string        `json:"files,omitempty"` // that were to be uploaded for it
 }
 
 // Rescue saves what can be saved from a profile that Open calls damaged: it writes the messages that weren't sent, parked ones included, to w,
@@ -72,7 +73,7 @@ func Rescue(dir string, w io.Writer) (out Rescued, err error) {
 	enc.SetEscapeHTML(false)
 	for _, place := range slices.Sorted(maps.Keys(entries)) {
 		e := entries[place]
-		if err := enc.Encode(rescueLine{"send", e.Channel, e.Text, e.ID, e.Attachments}); err != nil {
+		if err := enc.Encode(rescueLine{"send", e.Channel, e.Text, e.ID, e.Attachments, nil}); err != nil {
 			return out, fmt.Errorf("write rescued messages: %w", err)
 		}
 		out.Messages++
