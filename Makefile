@@ -13,8 +13,11 @@ NESTED := $(patsubst %/go.mod,%,$(wildcard bench/go.mod lab/go.mod))
 # Those whose tests are part of ours.
 NESTED_TESTED := $(patsubst %/go.mod,%,$(wildcard interop/go.mod))
 
-# The race detector links with a C compiler; without one the tests run all the same.
-RACE := $(if $(shell command -v $$($(GO) env CC)),-race)
+# The race detector links with a C compiler; without one the tests run all the same. One processor at a time: the timers
+# of a testing/synctest bubble share one race context, and two processors that fire timer channels of one bubble at once
+# crash the detector (golang.org/issue/78156). Races are found by what happens before what, so none is lost by it; two
+# packages still run side by side.
+RACE := $(if $(shell command -v $$($(GO) env CC)),-race -cpu=1)
 
 SEEDS ?= 200
 FROM ?= 1
@@ -23,7 +26,7 @@ TOKEN_RUNS ?= 100000
 KILLS ?= 200
 SEED ?=
 FUZZTIME ?= 30s
-TEST_TIMEOUT ?= 20m
+TEST_TIMEOUT ?= 40m
 
 SOAK = $(GO) test -count=1 -timeout 0 -v
 
@@ -34,7 +37,7 @@ demo: ## server, faulty network and two clients, with a verdict at the end
 
 test: ## all tests, with the race detector and in random order; nested modules too, or built and vetted
 	@$(if $(RACE),,echo "no C compiler: running without the race detector (apt install gcc)")
-	$(GO) test $(RACE) -shuffle=on -timeout $(TEST_TIMEOUT) ./...
+	$(GO) test $(RACE) -shuffle=on -timeout $(TEST_TIMEOUT) ./scenario ./...
 	@for module in $(NESTED); do echo "$$module: build and vet"; \
 		(cd $$module && $(GO) build ./... && $(GO) vet ./...) || exit 1; done
 	@for module in $(NESTED_TESTED); do echo "$$module: vet and test"; \

@@ -152,7 +152,8 @@ func TestSignOutKeepsTheQueue(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(10 * time.Second) // virtual: long enough to be sent, if it were
-		if got, ok := ada.Chat.Entry(e.ID); !ok || got.State != outbox.Queued {
+		got, ok := ada.Chat.Entry(e.ID)
+		if !ok || got.State != outbox.Queued || got.Blocked != outbox.BlockedAuth {
 			t.Errorf("after signing out the entry is %+v", got)
 		}
 		if _, _, ok := ada.Chat.Session(); ok {

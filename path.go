@@ -133,6 +133,7 @@ func (c *Client) updateReady() bool {
 	}
 	c.queue.SetWindow(window)
 	_, session := c.tokens.Tokens()
+	c.queue.SetSession(session)
 	c.queue.SetReady(session && (up && p.account == c.queue.State().Account || !up && p.http))
 	return up
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -213,17 +212,5 @@ func wantCut(t *testing.T, err error) {
 	t.Helper()
 	if !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Fatalf("error %v, want a cut connection", err)
-	}
-}
-
-// wantSilence checks that a request got no answer until its deadline.
-func wantSilence(t *testing.T, err error) {
-	t.Helper()
-	var netErr net.Error
-	if errors.As(err, &netErr) && netErr.Timeout() {
-		return
-	}
-	if !errors.Is(err, context.DeadlineExceeded) {
-		t.Fatalf("error %v, want a deadline", err)
 	}
 }

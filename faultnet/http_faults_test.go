@@ -2,6 +2,7 @@ package faultnet_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"strconv"
@@ -95,27 +96,43 @@ func TestHTTPReplyLost(t *testing.T) {
 
 // testLost makes a request that gets no answer and is carried out so many times, and one that is fine.
 func testLost(t *testing.T, s *site, hang bool, effects int) {
-	ctx := t.Context()
-	if hang {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, patience)
-		defer cancel()
+	kind := faultnet.HTTPRequestLost
+	if effects == 1 {
+		kind = faultnet.HTTPReplyLost
 	}
-	_, _, err := s.do(ctx, "POST", "/a", "text")
 	if hang {
-		wantSilence(t, err)
+		wantSilence(t, s, func() bool { return s.faults.Stats().Injected[kind] == 1 && len(s.log()) == effects })
 	} else {
+		_, _, err := s.do(t.Context(), "POST", "/a", "text")
 		wantCut(t, err)
 	}
 	if got := s.log(); len(got) != effects || effects == 1 && got[0] != "POST /a text" {
 		t.Errorf("the server was asked %q, want %d requests", got, effects)
 	}
 	s.fine("/a", "again")
-	kind := faultnet.HTTPRequestLost
-	if effects == 1 {
-		kind = faultnet.HTTPReplyLost
-	}
 	s.injected(kind, 1)
+}
+
+// wantSilence makes a request that is given up when it has met the fault and waited for an answer.
+func wantSilence(t *testing.T, s *site, met func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	done := make(chan error, 1)
+	go func() {
+		_, _, err := s.do(ctx, "POST", "/a", "text")
+		done <- err
+	}()
+	until(t, "the request meets the fault", met)
+	select {
+	case err := <-done:
+		t.Fatalf("ended with %v, want silence", err)
+	case <-time.After(patience):
+	}
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Fatalf("given up: %v", err)
+	}
 }
 
 func TestHTTPSlowBody(t *testing.T) {

@@ -60,7 +60,7 @@ const (
 	BlockedEarlier    Blocked = "earlier"    // another entry of its channel goes first, or was refused and holds the channel
 	BlockedDependency Blocked = "dependency" // an entry of After isn't sent, or a need has no result
 	BlockedRate       Blocked = "rate"       // the pace, or the server asked to wait
-	BlockedAuth       Blocked = "auth"       // it belongs to an account that isn't the present one
+	BlockedAuth       Blocked = "auth"       // nobody is signed in, or it belongs to an account that isn't the present one
 	BlockedPaused     Blocked = "paused"     // Pause
 	BlockedDisk       Blocked = "disk"       // the store can't write
 )

@@ -83,6 +83,16 @@ func TestBlockedAndPause(t *testing.T) {
 		}
 		q.Pause(false)
 		settle(t, q, time.Second)
+		q.SetReady(false)
+		q.SetSession(false)
+		id := enqueue(t, q, "a", 1)[0]
+		if err := isBlocked(q, id, outbox.BlockedAuth); err != nil {
+			t.Errorf("signed out: %v", err)
+		}
+		q.SetSession(true)
+		if err := isBlocked(q, id, outbox.BlockedNetwork); err != nil {
+			t.Errorf("signed in again: %v", err)
+		}
 	})
 }
 

@@ -24,18 +24,19 @@ type Queue struct {
 	watchers *watchers
 	starting chan struct{} // lock of Start
 
-	mu       sync.Mutex // guards below
-	started  bool
-	closed   bool
-	ready    bool
-	window   int // 0: Options.Window
-	requests []request
-	open     map[string]*Entry // by id, as the store has them; none is changed once it is here
-	parked   map[string]Entry  // the same
-	unsaved  map[string]Entry  // settled, and the store doesn't know it yet
-	bytes    int64
-	aside    int
-	view     view
+	mu        sync.Mutex // guards below
+	started   bool
+	closed    bool
+	ready     bool
+	signedOut bool
+	window    int // 0: Options.Window
+	requests  []request
+	open      map[string]*Entry // by id, as the store has them; none is changed once it is here
+	parked    map[string]Entry  // the same
+	unsaved   map[string]Entry  // settled, and the store doesn't know it yet
+	bytes     int64
+	aside     int
+	view      view
 
 	o owner // the owner goroutine's alone
 }
@@ -124,6 +125,14 @@ func (q *Queue) setReady(ready bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.ready = ready
+}
+
+// SetSession says whether anybody is signed in; until it is called, somebody is. It only tells what entries wait for:
+// where nothing may be sent, SetReady has to say so too.
+func (q *Queue) SetSession(ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.signedOut = !ok
 }
 
 // SetWindow says how many batches may be under way at once from now on, at most Options.Window, which 0 stands for. It is

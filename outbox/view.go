@@ -52,7 +52,7 @@ func (q *Queue) blockedLocked(e *Entry, now time.Time) Blocked {
 	switch {
 	case e.State != Queued:
 		return ""
-	case e.Account != v.account:
+	case e.Account != v.account || q.signedOut:
 		return BlockedAuth
 	case len(e.Needs) > 0 || slices.ContainsFunc(e.After, q.unsentLocked):
 		return BlockedDependency

@@ -165,6 +165,13 @@ func TestDamage(t *testing.T) {
 		"a column's name": {func(b []byte) []byte {
 			return bytes.Replace(b, []byte("sent    INTEGER"), []byte("sext    INTEGER"), 1)
 		}, queued},
+		"the queue's definition": {func(b []byte) []byte {
+			return bytes.Replace(b, []byte("CREATE TABLE outbox_entries"), []byte("CREATE TABLX outbox_entries"), 1)
+		}, queued},
+		"the queue's name": {func(b []byte) []byte {
+			return bytes.ReplaceAll(b, []byte("outbox_entries"), []byte("outbox_ent\x01ies"))
+		}, queued},
+		"all definitions": {func(b []byte) []byte { clear(b[100:4096]); return b }, queued},
 		"a table's name": {func(b []byte) []byte {
 			return bytes.ReplaceAll(b, []byte("outbox_counts"), []byte("outbox_cou\x01ts"))
 		}, queued},

@@ -77,6 +77,9 @@ func asOther(t *testing.T, dir string) {
 			}
 		}
 		cmd.Path, cmd.Dir = open, os.TempDir()
+		if info, err := os.Stat(os.TempDir()); err != nil || info.Mode()&0o001 == 0 {
+			t.Fatalf("%s can't be reached by a user without rights: chmod o+x it, or set TMPDIR to another folder (%v)", os.TempDir(), err)
+		}
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 	}
 	if out, err := cmd.CombinedOutput(); err != nil {

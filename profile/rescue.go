@@ -42,10 +42,12 @@ type rescueLine struct {
 	Files       []string        `json:"files,omitempty"` // that were to be uploaded for it
 }
 
-// Rescue saves what can be saved from a profile that Open calls damaged: it writes the messages that weren't sent, parked ones included, to w,
-// one JSON object a line, then moves the damaged files aside within the folder, so that Open makes a new profile. It
-// works on a copy; the files themselves are never written. Where it returns an error nothing was moved, except that it
-// says so: *Error as Open, ErrSound, or w's.
+// Rescue saves what can be saved from a profile that Open calls damaged: it writes the messages that weren't sent, parked
+// ones included, to w, one JSON object a line, then moves the damaged files aside within the folder, so that Open makes a
+// new profile. It works on a copy; the files themselves are never written. Where SQLite can't read the file any further,
+// its pages are read for what they hold; if the very first one is lost, messages may be among it that were sent or
+// cancelled long ago: the server knows those that it has by their ids. Where Rescue returns an error nothing was moved,
+// except that it says so: *Error as Open, ErrSound, or w's.
 func Rescue(dir string, w io.Writer) (out Rescued, err error) {
 	dir, err = filepath.Abs(dir)
 	if err != nil {
@@ -109,8 +111,25 @@ func copyFiles(from, to string) (names []string, err error) {
 }
 
 // salvage reads the open entries of a damaged database, by place: from the beginning as far as it goes, then from the
-// end. With writable_schema SQLite takes a file that is shorter than it should be.
+// end, then from the pages themselves.
 func salvage(ctx context.Context, path string, out *Rescued) (map[uint64]outbox.Entry, error) {
+	s := salvaging{found: map[uint64]outbox.Entry{}, seen: map[string]uint64{}, damaged: map[string]bool{}}
+	var err error
+	if out.Cut, err = s.query(ctx, path); err != nil {
+		return nil, err
+	}
+	if out.Cut != nil {
+		if err := s.scan(path); err != nil {
+			return nil, err
+		}
+	}
+	out.Damaged = len(s.damaged)
+	return s.found, nil
+}
+
+// query asks SQLite, and returns what stopped it. With writable_schema it takes a file that is shorter than it should be.
+// When it returns, what the log held is in the file, as far as SQLite could read that.
+func (s salvaging) query(ctx context.Context, path string) (cut, err error) {
 	db, err := driver.Open(sqlitefile.DSN(path, "", "locking_mode(exclusive)", "writable_schema(on)"))
 	if err != nil {
 		return nil, err
@@ -120,12 +139,32 @@ func salvage(ctx context.Context, path string, out *Rescued) (map[uint64]outbox.
 	if err := soundness(ctx, db); err != nil {
 		return nil, err
 	}
-	s := salvaging{found: map[uint64]outbox.Entry{}, damaged: map[string]bool{}}
-	if out.Cut = s.read(ctx, db, "ASC"); out.Cut != nil {
-		_ = s.read(ctx, db, "DESC") // it ends where the damage is, or at the end of the world: out.Cut says that it was cut
+	if cut = s.read(ctx, db, "ASC"); cut != nil {
+		_ = s.read(ctx, db, "DESC") // it ends where the damage is, or at the end of the world: cut says that it was cut
 	}
-	out.Damaged = len(s.damaged)
-	return s.found, nil
+	return cut, nil
+}
+
+// scan looks for what SQLite didn't find.
+func (s salvaging) scan(path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	p, err := openPages(file)
+	if err != nil {
+		return err
+	}
+	p.rows(func(place int64, id string, data []byte) {
+		e, err := decodeEntry(place, id, data)
+		if err == nil {
+			s.keep(e)
+		} else if _, ok := s.seen[id]; !ok {
+			s.damaged[id] = true
+		}
+	})
+	return nil
 }
 
 // soundness returns ErrSound, or why the database isn't Rescue's affair.
@@ -158,8 +197,28 @@ func soundness(ctx context.Context, db *sql.DB) error {
 
 // salvaging is what was found so far.
 type salvaging struct {
-	found   map[uint64]outbox.Entry
+	found   map[uint64]outbox.Entry // open ones
+	seen    map[string]uint64       // how late what was found of an id is, settled ones too
 	damaged map[string]bool
+}
+
+// keep takes an entry, unless a later state of it was found: where the list of free pages is lost, old ones turn up.
+func (s salvaging) keep(e outbox.Entry) {
+	delete(s.damaged, e.ID)
+	over := e.State.Settled() && e.State != outbox.Parked
+	late := 2 * e.Version
+	if over {
+		late++
+	}
+	if was, ok := s.seen[e.ID]; ok && was >= late {
+		return
+	}
+	s.seen[e.ID] = late
+	if over {
+		delete(s.found, e.Order)
+	} else {
+		s.found[e.Order] = e
+	}
 }
 
 // read goes through the table itself, since an index may be what is damaged, and returns what stopped it.
@@ -171,9 +230,7 @@ func (s salvaging) read(ctx context.Context, db *sql.DB, direction string) error
 	var entries []outbox.Entry
 	_, err = readEntries(rows, &entries, func(a outbox.Aside) { s.damaged[a.ID] = true })
 	for _, e := range entries {
-		if !e.State.Settled() || e.State == outbox.Parked {
-			s.found[e.Order] = e
-		}
+		s.keep(e)
 	}
 	return err
 }

@@ -14,6 +14,9 @@ import (
 // virtualServer is the server's address on the in-memory network.
 const virtualServer = "server:80"
 
+// anyPort is an address of the loopback interface that is free.
+const anyPort = "127.0.0.1:0"
+
 // virtual carries a world in memory, in package time's clock: inside a testing/synctest bubble that is virtual.
 type virtual struct {
 	net  *faultnet.Network
@@ -50,7 +53,7 @@ type real struct {
 	link faultnet.Conditions
 
 	mu      sync.Mutex // guards below
-	addr    string
+	addr    string     // of the server, which clients reach through their proxies alone
 	proxies []*faultnet.Proxy
 }
 
@@ -60,24 +63,31 @@ func NewRealWorld(ctx context.Context, dir string, o WorldOptions) (*World, erro
 	if err != nil {
 		return nil, err
 	}
-	return newWorld(ctx, &real{seed: o.Seed, link: o.Link, addr: "127.0.0.1:0"}, store, o)
+	return newWorld(ctx, &real{seed: o.Seed, link: o.Link, addr: anyPort}, store, o)
 }
 
 func (r *real) listen() (net.Listener, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	ln, err := net.Listen("tcp", r.addr)
-	if err == nil {
-		r.addr = ln.Addr().String()
+	if err != nil && r.addr != anyPort { // somebody else has it by now, perhaps a scenario that runs beside this one
+		ln, err = net.Listen("tcp", anyPort)
 	}
-	return ln, err
+	if err != nil {
+		return nil, err
+	}
+	r.addr = ln.Addr().String()
+	for _, p := range r.proxies {
+		p.SetUpstream(r.addr)
+	}
+	return ln, nil
 }
 
 func (r *real) attach(client string) (route, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	p, err := faultnet.NewProxy(faultnet.ProxyOptions{
-		Name: client, Listen: "127.0.0.1:0", Upstream: r.addr, Seed: r.seed + uint64(len(r.proxies)),
+		Name: client, Listen: anyPort, Upstream: r.addr, Seed: r.seed + uint64(len(r.proxies)),
 	})
 	if err != nil {
 		return route{}, err

@@ -1,7 +1,18 @@
 package scenario
 
+import "context"
+
 // PlantBatchReversed makes the stores of worlds take batches in reverse until the returned function is called.
 func PlantBatchReversed() (stop func()) {
 	planted = bugBatchReversed
 	return func() { planted = noBug }
 }
+
+// InOrder is inOrder.
+var InOrder = inOrder
+
+// Settle is settle.
+func (w *World) Settle(ctx context.Context) error { return settle(ctx, w) }
+
+// ServerAddr is where the server of a world on real sockets listens, or did last.
+func (w *World) ServerAddr() string { return w.carrier.(*real).addr }

@@ -40,10 +40,11 @@ func unanswered() []faultnet.HTTPFault {
 	}
 }
 
-// tooMany is a fault by which one request is answered with 429, and so asks for a wait.
+// tooMany is a fault by which one request is answered with 429, and so asks for a wait of at most 3 s; it lasts until
+// those who waited have come.
 func tooMany(name string, wait time.Duration, date bool) Fault {
 	return Fault{
-		Name: name, Lasts: 8 * time.Second, End: atServer(),
+		Name: name, Lasts: 6 * time.Second, End: atServer(),
 		Begin: atServer(faultnet.HTTPFault{
 			Kind: faultnet.HTTPStatus, Path: messagesPath, Limit: 1, Status: http.StatusTooManyRequests,
 			RetryAfter: wait, RetryAfterDate: date, Name: name,
@@ -110,7 +111,7 @@ func httpScenarios() []Scenario {
 			s.Thresholds.HTTP = &HTTPThresholds{Done99: time.Second, Refreshes: 2} // one for that, one at the end of the next
 		}),
 		with(func(s *Scenario) {
-			s.ID, s.Name = "7", "too many requests"
+			s.ID, s.Name, s.Gap = "7", "too many requests", 2*time.Second
 			s.Why = "clients that come back too early, or all at once, are refused again and again"
 			s.Faults = []Fault{
 				tooMany("429 with seconds", 3*time.Second, false),

@@ -26,6 +26,9 @@ type Scenario struct {
 	Limits    server.Limits // of the server; zero fields are its defaults
 	AccessTTL time.Duration // of the server's access tokens; 0 is its default
 
+	// Alone says that it keeps the machine busy, so that on real sockets nothing is measured beside it.
+	Alone bool
+
 	// Play is a story of its own in place of clients that talk through Faults, or nil. dir is an empty folder for what
 	// it keeps. It adds to r what it measures; what the history shows is judged after it.
 	Play func(ctx context.Context, w *World, s Scenario, r *Report, dir string) error

@@ -60,7 +60,7 @@ type World struct {
 
 // carrier is the network of a world.
 type carrier interface {
-	// listen opens the server's address, the same one each time.
+	// listen opens the server's address: clients find it again when it was closed.
 	listen() (net.Listener, error)
 	// attach makes a client's link and returns how the client reaches the server over it.
 	attach(client string) (route, error)

@@ -30,6 +30,7 @@ type clients struct {
 	sessions map[string]map[*centrifuge.Client]struct{} // guarded by mu
 	users    map[string]int                             // guarded by mu; devices of a user that are connected
 	empty    chan struct{}                              // guarded by mu; closed when the last session goes, nil if nobody waits
+	told     bool                                       // guarded by mu; drain was called
 }
 
 type liveClient struct {
@@ -60,8 +61,9 @@ func (c *clients) full(d device, limit int) bool {
 }
 
 // add keeps a connection and says which one has to go: the device's older one, by the arrival of its request. That is
-// cl itself if its connect command was held up on a bad network until its device had come back another way.
-func (c *clients) add(cl *centrifuge.Client, conn connection) (loser *centrifuge.Client) {
+// cl itself if its connect command was held up on a bad network until its device had come back another way. late says
+// that drain came before, and so hasn't returned it.
+func (c *clients) add(cl *centrifuge.Client, conn connection) (loser *centrifuge.Client, late bool) {
 	d := device{conn.user, conn.device}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -73,13 +75,26 @@ func (c *clients) add(cl *centrifuge.Client, conn connection) (loser *centrifuge
 	set[cl] = struct{}{}
 	old, again := c.live[d]
 	if again && old.arrival > conn.arrival {
-		return cl
+		return cl, c.told
 	}
 	if !again {
 		c.users[d.user]++
 	}
 	c.live[d] = liveClient{cl, conn.arrival}
-	return old.Client
+	return old.Client, c.told
+}
+
+// drain returns all connections. Those that are added from now on are late, so that each is told once.
+func (c *clients) drain() (all []*centrifuge.Client) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.told = true
+	for _, set := range c.sessions {
+		for cl := range set {
+			all = append(all, cl)
+		}
+	}
+	return all
 }
 
 // remove forgets a connection.

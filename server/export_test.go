@@ -18,3 +18,6 @@ func RefreshToken(key []byte, session string, counter uint64) (string, bool) {
 func ParseRefresh(key []byte, token string) (session string, counter uint64, ok bool) {
 	return newIssuing(key, 0).parseRefresh(token)
 }
+
+// TellClients disconnects whoever is connected, as Shutdown does, and goes on serving.
+func (s *Server) TellClients() { s.tellClients() }

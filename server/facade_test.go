@@ -15,6 +15,7 @@ import (
 
 	"github.com/chatsdk/chatsdk"
 	"github.com/chatsdk/chatsdk/faultnet"
+	"github.com/chatsdk/chatsdk/internal/bubble"
 	"github.com/chatsdk/chatsdk/server"
 )
 
@@ -84,40 +85,52 @@ func TestClientAndServerSayNoSecret(t *testing.T) {
 // TestSignOutWithAnExpiredToken signs out when the access token has run out: the session ends at the server too, whose
 // refresh token would live for weeks.
 func TestSignOutWithAnExpiredToken(t *testing.T) {
-	h := start(t, func(c *server.Config) { c.AccessTTL = time.Second })
-	tap := &wiretap{handler: h.s.Handler()}
+	for name, dead := range map[string]bool{"a good session": false, "one that is over": true} {
+		t.Run(name, func(t *testing.T) {
+			bubble.Run(t, func(t *testing.T) { signOutExpired(t, dead) })
+		})
+	}
+}
+
+func signOutExpired(t *testing.T, dead bool) {
+	tap := &wiretap{}
 	faults, err := faultnet.NewHTTPFaults(faultnet.HTTPOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := httptest.NewServer(faults.Handler(tap.serve(&rig{})))
-	defer srv.Close()
-	for name, dead := range map[string]bool{"a good session": false, "one that is over": true} {
-		client, err := chatsdk.Open(t.Context(), chatsdk.Options{Server: srv.URL, Store: chatsdk.InMemory(), APIKey: testAPIKey})
-		if err != nil {
-			t.Fatal(err)
+	w := newWorld(t, func(c *server.Config) {
+		c.AccessTTL = time.Minute
+		c.Wrap = func(next http.Handler) http.Handler {
+			tap.handler = next
+			return faults.Handler(tap.serve(&rig{}))
 		}
-		if err := client.SignIn(t.Context(), "alice", password); err != nil {
-			t.Fatal(err)
-		}
-		if err := faults.Set(faultnet.HTTPFault{Kind: faultnet.HTTPStatus, Path: "/api/auth/refresh"}); err != nil {
-			t.Fatal(err)
-		}
-		tap.mu.Lock()
-		access, refresh := tap.tokens[len(tap.tokens)-2], tap.tokens[len(tap.tokens)-1]
-		tap.mu.Unlock()
-		if dead {
-			h.expect("", "POST", "/api/auth/logout", access, map[string]string{})
-		}
-		time.Sleep(1100 * time.Millisecond) // the server's clock is the real one here: its stream is open on real sockets
-		faults.Heal()
-		if err := client.SignOut(t.Context()); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-		h.refused(refresh)
-		if err := client.Close(); err != nil {
-			t.Error(err)
-		}
+	})
+	client, err := chatsdk.Open(t.Context(), chatsdk.Options{
+		Server: "http://server:80", Store: chatsdk.InMemory(), APIKey: testAPIKey, DialContext: w.net.Dialer("alice"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := client.SignIn(t.Context(), "alice", password); err != nil {
+		t.Fatal(err)
+	}
+	if err := faults.Set(faultnet.HTTPFault{Kind: faultnet.HTTPStatus, Path: "/api/auth/refresh"}); err != nil {
+		t.Fatal(err)
+	}
+	tap.mu.Lock()
+	access, refresh := tap.tokens[len(tap.tokens)-2], tap.tokens[len(tap.tokens)-1]
+	tap.mu.Unlock()
+	if dead {
+		w.expect("", "POST", "/api/auth/logout", access, map[string]string{})
+	}
+	time.Sleep(time.Minute + time.Second)
+	faults.Heal()
+	if err := client.SignOut(t.Context()); err != nil {
+		t.Error(err)
+	}
+	w.refused(refresh)
+	if err := client.Close(); err != nil {
+		t.Error(err)
 	}
 }
 

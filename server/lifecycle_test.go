@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/chatsdk/chatsdk/internal/bubble"
@@ -58,6 +59,26 @@ func TestDrain(t *testing.T) {
 		}
 		if err := w.s.Shutdown(context.Background()); err != nil {
 			t.Errorf("second shutdown: %v", err)
+		}
+	})
+}
+
+// TestDrainTellsLatecomers: who is on the way in while the others are told gets the slot behind them, and no client is
+// told twice, which would give one slot to two.
+func TestDrainTellsLatecomers(t *testing.T) {
+	bubble.Run(t, func(t *testing.T) {
+		w := newWorld(t, func(c *server.Config) { c.DrainRate = 4 })
+		device := func(i int) *rt { return w.connect("alice", w.login("alice", fmt.Sprint("d", i)).Token) }
+		device(0)
+		device(1)
+		synctest.Wait() // the answer to connect comes before the server has counted the client in
+		w.s.TellClients()
+		for i := 2; i < 5; i++ {
+			code, reason := device(i).gone()
+			_, ms, _ := strings.Cut(reason, "retry-after-ms=")
+			if n, err := strconv.Atoi(ms); err != nil || code != wire.CloseDrain || n < i*250 || n >= (i+1)*250 {
+				t.Errorf("client %d: closed with %d %q", i, code, reason)
+			}
 		}
 	})
 }

@@ -163,11 +163,12 @@ func (s *Server) onConnect(c *centrifuge.Client) {
 	c.OnPublish(func(_ centrifuge.PublishEvent, cb centrifuge.PublishCallback) {
 		cb(centrifuge.PublishReply{}, centrifuge.ErrorPermissionDenied) // messages go through message.send
 	})
-	if loser := s.clients.add(c, conn); loser != nil {
+	loser, late := s.clients.add(c, conn)
+	if loser != nil {
 		loser.Disconnect(disconnectReplaced)
 	}
-	if s.draining.Load() { // it came while the others were told
-		c.Disconnect(s.drainAdvice(drainRetry + time.Duration(s.random(int64(drainRetry)))))
+	if late { // it came while the others were told
+		s.tellClient(c)
 	}
 	// The session may have ended between the check of the token and add.
 	if _, err := s.session(conn.identity); errors.Is(err, errSessionOver) {

@@ -145,17 +145,19 @@ func (s *Server) halt(ctx context.Context) error {
 	return err
 }
 
-// tellClients disconnects everybody, with the time after which to come back: each in a slot of its own, so that they
-// come evenly, in the order in which they are told.
+// tellClients disconnects everybody who is connected.
 func (s *Server) tellClients() {
-	all := s.node.Hub().Connections()
-	slot := time.Second / time.Duration(s.cfg.DrainRate)
-	i := 0
-	for _, c := range all {
-		wait := time.Duration(i)*slot + time.Duration(s.random(int64(slot)))
-		c.Disconnect(s.drainAdvice(wait))
-		i++
+	for _, c := range s.clients.drain() {
+		s.tellClient(c)
 	}
+}
+
+// tellClient disconnects one, with the time after which to come back: each in a slot of its own, so that they come
+// evenly, in the order in which they are told.
+func (s *Server) tellClient(c *centrifuge.Client) {
+	slot := time.Second / time.Duration(s.cfg.DrainRate)
+	before := time.Duration(s.told.Add(1) - 1)
+	c.Disconnect(s.drainAdvice(before*slot + time.Duration(s.random(int64(slot)))))
 }
 
 func (s *Server) drainAdvice(wait time.Duration) centrifuge.Disconnect {

@@ -58,6 +58,7 @@ type Server struct {
 
 	limitsHeader string
 	draining     atomic.Bool
+	told         atomic.Int64 // clients that were told when to come back
 	unsubscribed atomic.Int64 // when a subscription ended last, Unix nanoseconds
 	storeFailed  atomic.Bool  // the last use of the store said ErrUnavailable
 

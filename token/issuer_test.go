@@ -73,6 +73,13 @@ func signedIn(o token.Options, left time.Duration) (*token.Source, error) {
 	return s, nil
 }
 
+// hourly is a source with a fresh session, whose issuer gives tokens for an hour each.
+func hourly() (*issuer, *token.Source, error) {
+	i := &issuer{life: time.Hour}
+	s, err := signedIn(token.Options{Refresh: i.refresh}, time.Hour)
+	return i, s, err
+}
+
 // wants compares a call's outcome.
 func wants(got string, err error, want string) error {
 	if err != nil || got != want {

@@ -15,8 +15,7 @@ func TestRefusedNewTokensDoNotLoop(t *testing.T) { inBubble(t, checkLoopGuard) }
 
 // A server answers 401 to every token, the newest too.
 func checkLoopGuard(ctx context.Context) error {
-	i := &issuer{life: time.Hour}
-	s, err := signedIn(token.Options{Refresh: i.refresh}, time.Hour)
+	i, s, err := hourly()
 	if err != nil {
 		return err
 	}
@@ -44,8 +43,7 @@ func checkLoopGuard(ctx context.Context) error {
 
 func TestTooYoungTokenIsNotReplaced(t *testing.T) {
 	inBubble(t, func(ctx context.Context) error {
-		i := &issuer{life: time.Hour}
-		s, err := signedIn(token.Options{Refresh: i.refresh}, time.Hour)
+		i, s, err := hourly()
 		if err != nil {
 			return err
 		}

@@ -21,8 +21,7 @@ func TestThousandCallersCauseOneRefresh(t *testing.T) { inBubble(t, checkThousan
 
 // A thousand calls are answered 401 at once, and a thousand more while and after the refresh.
 func checkThousandCallers(ctx context.Context) error {
-	i := &issuer{life: time.Hour}
-	s, err := signedIn(token.Options{Refresh: i.refresh}, time.Hour)
+	i, s, err := hourly()
 	if err != nil {
 		return err
 	}
@@ -49,8 +48,7 @@ func checkThousandCallers(ctx context.Context) error {
 // TestCrowdIsBounded: 10,000 callers wait for one refresh, and a few more are told so at once.
 func TestCrowdIsBounded(t *testing.T) {
 	inBubble(t, func(ctx context.Context) error {
-		i := &issuer{life: time.Hour}
-		s, err := signedIn(token.Options{Refresh: i.refresh}, time.Hour)
+		_, s, err := hourly()
 		if err != nil {
 			return err
 		}

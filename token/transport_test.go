@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/chatsdk/chatsdk/token"
 )
@@ -72,8 +71,7 @@ func TestTransport(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(ctx context.Context) error {
-				i := &issuer{life: time.Hour}
-				s, err := signedIn(token.Options{Refresh: i.refresh}, time.Hour)
+				_, s, err := hourly()
 				if err != nil {
 					return err
 				}

@@ -16,6 +16,7 @@ import (
 	"github.com/chatsdk/chatsdk"
 	"github.com/chatsdk/chatsdk/outbox"
 	"github.com/chatsdk/chatsdk/profile"
+	"github.com/chatsdk/chatsdk/token"
 	"github.com/chatsdk/chatsdk/upload"
 )
 
@@ -63,7 +64,25 @@ func withQueue(ctx context.Context, dir string, f func(ctx context.Context, h *h
 		return err
 	}
 	defer func() { err = errors.Join(err, q.Close()) }()
+	if ok, err := signedIn(h.Tokens()); err == nil { // what is wrong with the session is no matter of the queue
+		q.SetSession(ok)
+	}
 	return f(ctx, h, q)
+}
+
+// signedIn says whether a store keeps a session.
+func signedIn(store token.Store) (ok bool, err error) {
+	s, err := token.New(token.Options{
+		Store: store,
+		Refresh: func(context.Context, token.Tokens, string) (token.Tokens, error) {
+			return token.Tokens{}, errors.New("offline")
+		},
+	})
+	if err != nil {
+		return false, err
+	}
+	_, ok = s.Tokens()
+	return ok, s.Close()
 }
 
 // entryJSON is an entry as commands print it.

@@ -28,27 +28,32 @@ func newSuite() *cobra.Command {
 func newSuiteRun() *cobra.Command {
 	c := &cobra.Command{
 		Use: "run [ID...]", Short: "Run failure scenarios on real sockets, all or those named",
-		Long: `Run failure scenarios on sockets of the loopback interface, all or those named, one after the other. A report for each
-goes to stdout; the exit code is 99 if one of them missed a threshold.`,
+		Long: `Run failure scenarios on sockets of the loopback interface, all or those named, some of them at a time: most of each is
+waiting. Those that keep the machine busy come last and alone, so that nothing is measured beside them. A report for each
+goes to stdout, in the order of chatsdk suite list or of the names; the exit code is 99 if one of them missed a threshold.`,
 	}
 	seed := c.Flags().Uint64("seed", 1, "repeats what is random")
 	dir := c.Flags().String("data", "", "where the servers keep their data; a temporary folder that is removed, if empty")
+	parallel := c.Flags().Int("parallel", scenario.DefaultParallel, "most scenarios at a time; 1 runs one after the other")
 	asJSON := c.Flags().Bool("json", false, "one JSON object for each scenario")
 	c.RunE = action(func(cmd *cobra.Command, args []string) error {
 		chosen, err := chooseScenarios(args)
 		if err != nil {
 			return err
 		}
-		o := scenario.RunOptions{Seed: *seed, Dir: *dir, Out: progress(cmd.ErrOrStderr())}
+		if *parallel < 1 {
+			return usage(fmt.Errorf("--parallel is %d: at least 1 scenario has to run", *parallel), "")
+		}
+		o := scenario.SuiteOptions{Parallel: *parallel}
+		o.Seed, o.Dir, o.Out = *seed, *dir, progress(cmd.ErrOrStderr())
 		missed := 0
 		var all scenario.HTTPReport
-		for _, s := range chosen {
-			r, err := scenario.RunReal(cmd.Context(), s, o)
+		for r, err := range scenario.RunSuite(cmd.Context(), chosen, o) {
 			if cmd.Context().Err() != nil {
 				return stopped(cmd.Context())
 			}
 			if err != nil {
-				return fmt.Errorf("scenario %s: %w", s.ID, err)
+				return err
 			}
 			if !r.OK {
 				missed++

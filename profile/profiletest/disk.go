@@ -31,6 +31,7 @@ type Disk struct {
 	broken   bool
 	readOnly bool
 	syncs    int
+	read     int64
 }
 
 // NewDisk makes an empty disk and registers it with SQLite until Close. The source decides what power loss drops.
@@ -79,6 +80,13 @@ func (d *Disk) Syncs() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.syncs
+}
+
+// BytesRead counts what was read of all files.
+func (d *Disk) BytesRead() int64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.read
 }
 
 // SetFull says whether files can't grow any more.

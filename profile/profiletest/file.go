@@ -100,6 +100,7 @@ func (o *opening) ReadAt(b []byte, off int64) (n int, err error) {
 	if off < int64(len(o.f.live)) {
 		n = copy(b, o.f.live[off:])
 	}
+	o.d.read += int64(n)
 	if n < len(b) {
 		err = io.EOF
 	}
