@@ -174,9 +174,17 @@ func (f *fileLink) repair() error {
 		}
 	}
 	for _, e := range f.c.queue.Entries() {
-		if e.State == outbox.Queued && !f.c.up.held(e.ID) {
-			// A failed upload is tried once more: somebody may have wanted that while no client ran.
+		if e.State != outbox.Queued || f.c.up.held(e.ID) {
+			continue
+		}
+		if planted == bugRetryFailed {
 			errs = append(errs, f.retry(e))
+			continue
+		}
+		for _, id := range fileNeeds(e) {
+			if u, ok := f.c.up.queue.Get(id); !ok || u.State.Settled() {
+				errs = append(errs, f.tell(id))
+			}
 		}
 	}
 	return errors.Join(errs...)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -180,6 +181,70 @@ func TestFilesSurviveCrashes(t *testing.T) {
 	})
 }
 
+// failureIsTold has a file change before it is uploaded, and the process die when its message is to be told: the next
+// one parks the message, and sends no other file than was chosen.
+func failureIsTold(t *testing.T, h *host) error {
+	path, _ := writeFile(t, "one", 200_000)
+	store := chatsdk.InMemory()
+	outboxDies := &crash{left: 3} // after the account and the message
+	c, err := h.openWith(t, crashingOutboxOnly{store, outboxDies}, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = c.Close() }()
+	if err := c.SignIn(t.Context(), "ada", password); err != nil {
+		return err
+	}
+	h.link.Cut()
+	e, err := c.SendFiles(t.Context(), outbox.Entry{Channel: "general", Text: "look"}, chatsdk.File{Path: path})
+	if err != nil {
+		return err
+	}
+	time.Sleep(time.Second)
+	if err := os.WriteFile(path, []byte("another file"), 0o600); err != nil {
+		return err
+	}
+	h.link.Heal()
+	id, _ := chatsdk.UploadOf(e.Needs[0])
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if u, err := c.WaitUpload(ctx, id); !errors.Is(err, upload.ErrSourceChanged) {
+		return fmt.Errorf("a file that changed: %+v, %w", u, err)
+	}
+	if !until(outboxDies.dead, 10*time.Second) {
+		return errors.New("nothing was written: nothing was tried")
+	}
+	_ = c.Close()
+	c = h.signedIn(t, store, "ada")
+	time.Sleep(30 * time.Second)
+	if e, _ = c.Entry(e.ID); e.State != outbox.Parked || len(h.stored(t, "general")) != 0 {
+		return fmt.Errorf("in the next process: %+v, %q stored", e, h.stored(t, "general"))
+	}
+	if err := c.Retry(t.Context(), e.ID); err != nil { // now somebody wants the file as it is
+		return err
+	}
+	if !until(func() bool { e, _ = c.Entry(e.ID); return e.State == outbox.Sent }, time.Minute) {
+		return fmt.Errorf("tried again: %+v", e)
+	}
+	return nil
+}
+
+// crashingOutboxOnly is a store that dies at a write of the outbox; uploads are written on.
+type crashingOutboxOnly struct {
+	chatsdk.Store
+	once *crash
+}
+
+func (s crashingOutboxOnly) Outbox() outbox.Store { return crashingOutbox{s.Store.Outbox(), s.once} }
+
+func TestFailureIsToldAfterACrash(t *testing.T) {
+	withHost(t, func(t *testing.T, h *host) {
+		if err := failureIsTold(t, h); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // TestPlantedBugsAreFound turns each mistake on and wants the check of the named test to see it.
 func TestPlantedBugsAreFound(t *testing.T) {
 	for _, row := range []struct {
@@ -191,6 +256,7 @@ func TestPlantedBugsAreFound(t *testing.T) {
 		{"second account", "TestSecondAccountLeavesUploads", chatsdk.SecondAccount, secondAccount},
 		{"message first", "TestFilesSurviveCrashes", chatsdk.MessageFirst, crashesAtEachWrite},
 		{"orphans stay", "TestFilesSurviveCrashes", chatsdk.OrphansStay, crashesAtEachWrite},
+		{"retry failed", "TestFailureIsToldAfterACrash", chatsdk.RetryFailed, failureIsTold},
 		{"cancel message alone", "TestCancelledMessageCancelsItsUploads", chatsdk.CancelMessageAlone, cancelledMessage},
 		{"append blindly", "TestDownloadGoesOn", chatsdk.AppendBlindly, downloadGoesOn},
 		{"trust download", "TestDownloadCompares", chatsdk.TrustDownload, downloadCompares},

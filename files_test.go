@@ -154,18 +154,25 @@ func TestFilesSentOffline(t *testing.T) {
 	})
 }
 
-// wrongSum is a server that tells another SHA-256 than what it has.
+// wrongSum is a server that tells its SHA-256 only when it is asked, and then another than what it has.
 func wrongSum(w http.ResponseWriter, r *http.Request, next http.Handler) {
-	next.ServeHTTP(&sumWriter{ResponseWriter: w}, r)
+	next.ServeHTTP(&sumWriter{w, r.Method == http.MethodHead}, r)
 }
 
-type sumWriter struct{ http.ResponseWriter }
+type sumWriter struct {
+	http.ResponseWriter
+	tell bool
+}
 
 func (w *sumWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 func (w *sumWriter) WriteHeader(status int) {
-	if w.Header().Get("Upload-Sha256") != "" {
-		w.Header().Set("Upload-Sha256", strings.Repeat("0", 64))
+	if head := w.Header(); head.Get("Upload-Sha256") != "" {
+		head.Del("Upload-Sha256")
+		head.Del("Repr-Digest")
+		if w.tell {
+			head.Set("Upload-Sha256", strings.Repeat("0", 64))
+		}
 	}
 	w.ResponseWriter.WriteHeader(status)
 }

@@ -276,7 +276,12 @@ func newOutboxAct(name, short string, op outbox.HandOp) *cobra.Command {
 	}
 	dir := addProfileFlag(c)
 	c.RunE = action(func(cmd *cobra.Command, args []string) error {
-		err := withQueue(cmd.Context(), *dir, func(ctx context.Context, _ *home, q *outbox.Queue) error {
+		err := withQueue(cmd.Context(), *dir, func(ctx context.Context, h *home, q *outbox.Queue) error {
+			if op == outbox.HandRetry {
+				if err := retryFiles(ctx, h, q, args[0]); err != nil {
+					return err
+				}
+			}
 			return actOn(ctx, q, op, args[0])
 		})
 		if errors.Is(err, profile.ErrLocked) {
@@ -302,6 +307,32 @@ func actOn(ctx context.Context, q *outbox.Queue, op outbox.HandOp, id string) er
 	}
 	if err := err(ctx, id); err != nil {
 		return failure(err, "see chatsdk outbox ls --all")
+	}
+	return nil
+}
+
+// retryFiles lets the failed uploads of a parked message go on. A client that runs does it by itself.
+func retryFiles(ctx context.Context, h *home, q *outbox.Queue, id string) (err error) {
+	e, ok := q.Get(id)
+	files, err := filesOf(ctx, h)
+	if err != nil || !ok || e.State != outbox.Parked {
+		return err
+	}
+	uploads, err := upload.New(upload.Options{Store: h.Uploads(), Endpoint: "http://offline.invalid/"})
+	if err != nil {
+		return err
+	}
+	uploads.SetOnline(false) // nothing is sent from here
+	if err := uploads.Start(); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, uploads.Close()) }()
+	for _, n := range e.Needs {
+		if u, ok := fileOf(n, files); ok && u.State == upload.Failed {
+			if err := uploads.Retry(ctx, u.ID); err != nil {
+				return failure(err, "see chatsdk outbox show "+id)
+			}
+		}
 	}
 	return nil
 }

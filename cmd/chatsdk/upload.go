@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
@@ -236,7 +237,7 @@ func (u *uploading) finish(ctx context.Context, now upload.Upload) error {
 		return failure(errors.New("the upload was cancelled"), "")
 	case !ok:
 		hint := "the same command begins anew"
-		if u.message != "" {
+		if u.message != "" && u.parked(ctx) {
 			hint = "its message is parked; chatsdk outbox retry " + u.message + " tries both again"
 		}
 		return failure(fmt.Errorf("%s: %s", now.Code, now.Err), hint)
@@ -252,4 +253,20 @@ func (u *uploading) finish(ctx context.Context, now upload.Upload) error {
 	}
 	send := sendOptions{wait: u.o.wait, json: u.o.json}
 	return send.waitFor(ctx, u.cmd, u.client, u.message)
+}
+
+// parkedWithin bounds the wait for the message of an upload that failed: one write to the profile.
+const parkedWithin = 5 * time.Second
+
+// parked waits until the message was told that its upload failed, and says whether it was.
+func (u *uploading) parked(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, parkedWithin)
+	defer cancel()
+	updates := u.client.Watch(ctx)
+	for open := true; open; _, open = <-updates {
+		if e, ok := u.client.Entry(u.message); ok && e.State == outbox.Parked {
+			return true
+		}
+	}
+	return false
 }
