@@ -75,13 +75,7 @@ func downloadGoesOn(t *testing.T, h *host) error {
 	return nil
 }
 
-func TestDownloadGoesOn(t *testing.T) {
-	withHost(t, func(t *testing.T, h *host) {
-		if err := downloadGoesOn(t, h); err != nil {
-			t.Error(err)
-		}
-	})
-}
+func TestDownloadGoesOn(t *testing.T) { holds(t, downloadGoesOn) }
 
 // downloadCompares finds a beginning from an earlier time that is damaged: the download ends with ErrCorrupt, and the next
 // one is right.
@@ -105,13 +99,7 @@ func downloadCompares(t *testing.T, h *host) error {
 	return nil
 }
 
-func TestDownloadCompares(t *testing.T) {
-	withHost(t, func(t *testing.T, h *host) {
-		if err := downloadCompares(t, h); err != nil {
-			t.Error(err)
-		}
-	})
-}
+func TestDownloadCompares(t *testing.T) { holds(t, downloadCompares) }
 
 // TestDownloadRefuses has downloads that must not be made.
 func TestDownloadRefuses(t *testing.T) {

@@ -173,13 +173,7 @@ func afterCrash(t *testing.T, h *host, store chatsdk.Store) (posted int, err err
 	return posted, nil
 }
 
-func TestFilesSurviveCrashes(t *testing.T) {
-	withHost(t, func(t *testing.T, h *host) {
-		if err := crashesAtEachWrite(t, h); err != nil {
-			t.Error(err)
-		}
-	})
-}
+func TestFilesSurviveCrashes(t *testing.T) { holds(t, crashesAtEachWrite) }
 
 // failureIsTold has a file change before it is uploaded, and the process die when its message is to be told: the next
 // one parks the message, and sends no other file than was chosen.
@@ -237,13 +231,7 @@ type crashingOutboxOnly struct {
 
 func (s crashingOutboxOnly) Outbox() outbox.Store { return crashingOutbox{s.Store.Outbox(), s.once} }
 
-func TestFailureIsToldAfterACrash(t *testing.T) {
-	withHost(t, func(t *testing.T, h *host) {
-		if err := failureIsTold(t, h); err != nil {
-			t.Error(err)
-		}
-	})
-}
+func TestFailureIsToldAfterACrash(t *testing.T) { holds(t, failureIsTold) }
 
 // TestPlantedBugsAreFound turns each mistake on and wants the check of the named test to see it.
 func TestPlantedBugsAreFound(t *testing.T) {

@@ -90,11 +90,12 @@ type messageEvent struct {
 }
 
 func (e messageEvent) plain() (string, bool) {
-	line := fmt.Sprintf("%s [%s] %s: %s", time.Time(e.Time).Local().Format("15:04:05"), e.Channel, e.User, e.Text)
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s [%s] %s: %s", time.Time(e.Time).Local().Format("15:04:05"), e.Channel, e.User, e.Text)
 	for _, a := range chatsdk.Attachments(chatsdk.Message{Attachments: e.Attachments}) {
-		line += fmt.Sprintf(" <%s, %s, %s>", a.Name, sizeText(a.Size), a.ID)
+		fmt.Fprintf(&b, " <%s, %s, %s>", a.Name, sizeText(a.Size), a.ID)
 	}
-	return line, false
+	return b.String(), false
 }
 
 // uploadEvent says how far an upload is.

@@ -12,25 +12,23 @@ import (
 	"github.com/chatsdk/chatsdk/upload"
 )
 
-// fileOptions are the flags that upload and download share.
-type fileOptions struct {
+// sessionOptions are the flags of commands that do one thing in a profile's session.
+type sessionOptions struct {
 	profile, server, user, passwordFile string
-	wait                                time.Duration
 	json                                bool
 }
 
-func (o *fileOptions) add(c *cobra.Command) {
+func (o *sessionOptions) add(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&o.profile, profileFlag, "", profileUsage+" (needed)")
 	f.StringVar(&o.server, "server", "", "the server's address, such as http://127.0.0.1:8080 (needed)")
 	f.StringVar(&o.user, "user", "", "who to sign in as, where the profile holds no session")
 	f.StringVar(&o.passwordFile, "password-file", "", "file with the password; a trailing newline doesn't count")
-	f.DurationVar(&o.wait, "wait", 0, "how long to try; 0 tries until it is done")
 	f.BoolVar(&o.json, "json", false, "one JSON object a line")
 	addLogFlag(c, "error")
 }
 
-func (o *fileOptions) check() error {
+func (o *sessionOptions) check() error {
 	switch {
 	case o.profile == "":
 		return usage(errors.New("--profile is needed"), "give a folder for what the client must not lose")
@@ -42,13 +40,31 @@ func (o *fileOptions) check() error {
 	return nil
 }
 
+// password reads the password file, where one is given.
+func (o *sessionOptions) password() (string, error) {
+	if o.passwordFile == "" {
+		return "", nil
+	}
+	return readPassword(o.passwordFile)
+}
+
+// fileOptions are the flags that upload and download share.
+type fileOptions struct {
+	sessionOptions
+
+	wait time.Duration
+}
+
+func (o *fileOptions) add(c *cobra.Command) {
+	o.sessionOptions.add(c)
+	c.Flags().DurationVar(&o.wait, "wait", 0, "how long to try; 0 tries until it is done")
+}
+
 // run opens a client for a user, whose account the profile is from now on, and closes it after body.
 func (o *fileOptions) run(cmd *cobra.Command, body func(ctx context.Context, client *chatsdk.Client, signIn func() error) error) (err error) {
-	password := ""
-	if o.passwordFile != "" {
-		if password, err = readPassword(o.passwordFile); err != nil {
-			return err
-		}
+	password, err := o.password()
+	if err != nil {
+		return err
 	}
 	log, err := logger(cmd)
 	if err != nil {

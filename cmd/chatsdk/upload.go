@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -13,6 +15,7 @@ import (
 
 	"github.com/chatsdk/chatsdk"
 	"github.com/chatsdk/chatsdk/outbox"
+	"github.com/chatsdk/chatsdk/token"
 	"github.com/chatsdk/chatsdk/upload"
 )
 
@@ -91,9 +94,12 @@ func (u *uploading) run(ctx context.Context, path string, signIn func() error) e
 		if now.State.Settled() {
 			return u.finish(ctx, now)
 		}
+		if now.State == upload.WaitingAuth && u.client.State().Session.State == token.ReauthRequired {
+			return u.stopped(ctx, chatsdk.ErrSignedOut)
+		}
 		_, open = <-changes
 	}
-	return u.stopped(ctx, ctx.Err())
+	return u.stopped(ctx, cmp.Or(ctx.Err(), chatsdk.ErrClosed))
 }
 
 // take finds the upload of a former run, or begins one.
@@ -240,7 +246,7 @@ func (u *uploading) finish(ctx context.Context, now upload.Upload) error {
 		if u.message != "" && u.parked(ctx) {
 			hint = "its message is parked; chatsdk outbox retry " + u.message + " tries both again"
 		}
-		return failure(fmt.Errorf("%s: %s", now.Code, now.Err), hint)
+		return failure(errors.New(strings.TrimPrefix(now.Err, "upload: ")), hint)
 	}
 	if !u.o.json {
 		line := fmt.Sprintf("uploaded %s (%s, SHA-256 %s)", a.ID, sizeText(a.Size), a.SHA256)
@@ -251,7 +257,7 @@ func (u *uploading) finish(ctx context.Context, now upload.Upload) error {
 	if u.message == "" {
 		return nil
 	}
-	send := sendOptions{wait: u.o.wait, json: u.o.json}
+	send := sendOptions{sessionOptions: u.o.sessionOptions, wait: u.o.wait}
 	return send.waitFor(ctx, u.cmd, u.client, u.message)
 }
 
