@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -37,7 +38,7 @@ type DownloadRequest struct {
 	Attachment
 	// Dir is the folder that the file goes to. Nothing outside of it is written, whatever names and links say.
 	Dir string
-	// Name is the file's name in Dir. Defaults to what the sender called it, made safe; see SafeName.
+	// Name is the file's name in Dir, without folders. Defaults to what the sender called it, made safe; see SafeName.
 	Name string
 	// Overwrite replaces a file of that name. Without it, that is ErrExists.
 	Overwrite bool
@@ -73,8 +74,11 @@ func (c *Client) Download(ctx context.Context, r DownloadRequest) (Download, err
 	if c.ctx.Err() != nil {
 		return Download{}, ErrClosed
 	}
-	if !attachmentID.MatchString(r.ID) {
+	switch {
+	case !attachmentID.MatchString(r.ID):
 		return Download{}, fmt.Errorf("chatsdk: %q is no attachment's id", r.ID)
+	case strings.ContainsAny(r.Name, `/\`), r.Name != "" && !filepath.IsLocal(r.Name), r.Name == ".":
+		return Download{}, fmt.Errorf("chatsdk: %q is no name of a file in a folder", r.Name)
 	}
 	root, err := os.OpenRoot(r.Dir)
 	if err != nil {
@@ -84,7 +88,7 @@ func (c *Client) Download(ctx context.Context, r DownloadRequest) (Download, err
 	r.SHA256 = strings.ToLower(r.SHA256)
 	d := &download{c: c, root: root, want: r, rng: fork(c.opts.Rand), is: Download{Attachment: r.Attachment}}
 	if r.Name != "" {
-		if err := d.call(SafeName(r.Name)); err != nil {
+		if err := d.call(r.Name); err != nil {
 			return d.is, err
 		}
 	}
@@ -152,7 +156,7 @@ func (d *download) call(name string) error {
 		return err
 	}
 	d.name = name
-	d.is.Path = strings.TrimSuffix(d.root.Name(), string(os.PathSeparator)) + string(os.PathSeparator) + name
+	d.is.Path = filepath.Join(d.root.Name(), name)
 	return nil
 }
 

@@ -9,6 +9,7 @@ const (
 	SecondAccount      = bugSecondAccount
 	MessageFirst       = bugMessageFirst
 	OrphansStay        = bugOrphansStay
+	RetryFailed        = bugRetryFailed
 	CancelMessageAlone = bugCancelMessageAlone
 	AppendBlindly      = bugAppendBlindly
 	TrustDownload      = bugTrustDownload

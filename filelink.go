@@ -177,6 +177,10 @@ func (f *fileLink) repair() error {
 		if e.State != outbox.Queued || f.c.up.held(e.ID) {
 			continue
 		}
+		if planted == bugRetryFailed {
+			errs = append(errs, f.retry(e))
+			continue
+		}
 		for _, id := range fileNeeds(e) {
 			if u, ok := f.c.up.queue.Get(id); !ok || u.State.Settled() {
 				errs = append(errs, f.tell(id))

@@ -13,6 +13,9 @@ const (
 	bugMessageFirst
 	// bugOrphansStay lets uploads go on whose message was never queued.
 	bugOrphansStay
+	// bugRetryFailed tries an upload again, at the next start, whose failure its message wasn't told: the file may be
+	// another now.
+	bugRetryFailed
 	// bugCancelMessageAlone takes a message back and goes on with its files.
 	bugCancelMessageAlone
 	// bugAppendBlindly goes on with a download where the server sent the beginning.

@@ -31,7 +31,7 @@ type host struct {
 	net  *faultnet.Network
 	link *faultnet.Link
 	db   *sqlite.DB
-	dir  string // of the server's uploads
+	dir  string                                                          // of the server's uploads
 	door func(w http.ResponseWriter, r *http.Request, next http.Handler) // or nil; stands before the server
 }
 
@@ -91,8 +91,18 @@ func withHost(t *testing.T, f func(t *testing.T, h *host)) {
 // open makes a client on the phone; wrap may stand between it and the network.
 func (h *host) open(t *testing.T, store chatsdk.Store, wrap func(net.Conn) net.Conn) *chatsdk.Client {
 	t.Helper()
+	c, err := h.openWith(t, store, wrap)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// openWith is open for a store that may refuse.
+func (h *host) openWith(t *testing.T, store chatsdk.Store, wrap func(net.Conn) net.Conn) (*chatsdk.Client, error) {
+	t.Helper()
 	dial := h.net.Dialer("phone")
-	c, err := chatsdk.Open(t.Context(), chatsdk.Options{
+	return chatsdk.Open(t.Context(), chatsdk.Options{
 		Server: "http://server", Store: store, Rand: rand.New(rand.NewPCG(1, 2)),
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			conn, err := dial(ctx, network, addr)
@@ -102,10 +112,6 @@ func (h *host) open(t *testing.T, store chatsdk.Store, wrap func(net.Conn) net.C
 			return conn, err
 		},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
 }
 
 // stored returns the users and texts of a channel, in order.

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chatsdk/chatsdk/outbox"
 	"github.com/chatsdk/chatsdk/profile"
 	"github.com/chatsdk/chatsdk/profile/profiletest"
 	"github.com/chatsdk/chatsdk/upload"
@@ -221,6 +222,27 @@ func TestUploadTimes(t *testing.T) {
 		if err != nil || len(saved.Uploads) != 1 || !saved.Uploads[0].Source.ModTime.Equal(at) {
 			t.Errorf("%v came back as %+v, %v", at, saved, err)
 		}
+	}
+}
+
+// TestRescueNamesFiles rescues messages that wait for files: one whose path is there, one whose isn't, beside a damaged row.
+func TestRescueNamesFiles(t *testing.T) {
+	dir := t.TempDir()
+	p := open(t, dir)
+	fill(t, p, 3, func(k int, e *outbox.Entry) {
+		if e.Text = []string{"", "lost", "DAMAGE ME"}[k]; k < 2 {
+			e.Needs = []outbox.Need{{Name: "upload:" + checkpoint(k+1, 0).ID}, {Name: "the application's own"}}
+		}
+	})
+	err := p.Uploads().Commit(t.Context(), upload.Tx{Put: []upload.Upload{checkpoint(1, 5)}})
+	if err := errors.Join(err, p.Close()); err != nil {
+		t.Fatal(err)
+	}
+	edit(t, dir, func(b []byte) []byte { return bytes.Replace(b, []byte("DAMAGE ME"), []byte("DAMAGE NE"), 1) })
+	var out bytes.Buffer
+	got, err := profile.Rescue(dir, &out)
+	if err != nil || got.Messages != 2 || got.Damaged != 1 || got.Files != 1 || !strings.Contains(out.String(), `"files":["/home/ada/1"]}`) {
+		t.Errorf("%+v, %v: %s", got, err, out.String())
 	}
 }
 

@@ -30,6 +30,7 @@ func TestScripts(t *testing.T) {
 			"lines":    cmdLines,
 			"exitcode": cmdExitCode,
 			"control":  cmdControl,
+			"random":   cmdRandom,
 			"truncate": cmdTruncate,
 		},
 	})
