@@ -94,7 +94,8 @@ func refusal(p *wire.Problem) *outbox.Refusal {
 		RetryAfter: time.Duration(p.RetryAfterMS) * time.Millisecond,
 	}
 	switch p.Code {
-	case wire.CodeBadRequest, wire.CodeTooLarge, wire.CodeForbidden, wire.CodeNotFound, wire.CodeInvalidChannel, wire.CodeIDReused:
+	case wire.CodeBadRequest, wire.CodeTooLarge, wire.CodeForbidden, wire.CodeNotFound, wire.CodeInvalidChannel, wire.CodeIDReused,
+		wire.CodeAttachmentUnusable:
 		r.Permanent = true
 	}
 	return r

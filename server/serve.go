@@ -65,6 +65,7 @@ func (s *Server) Serve(ln net.Listener) error {
 func (s *Server) Shutdown(ctx context.Context) error {
 	return s.end(func() error {
 		s.draining.Store(true)
+		s.stopUploads()
 		s.tellClients()
 		err := errors.Join(s.clients.none(ctx), s.net.answered(ctx))
 		for _, h := range s.servers() {
@@ -130,7 +131,8 @@ func (s *Server) halt(ctx context.Context) error {
 		err = errors.Join(err, ctx.Err())
 	}
 	s.net.lingers.Wait() // kill has ended them
-	err = errors.Join(err, s.clients.none(ctx), s.active.wait(ctx))
+	s.stopUploads()
+	err = errors.Join(err, s.clients.none(ctx), s.active.wait(ctx), s.closeUploads())
 	// Centrifuge's workers sleep a second after a channel's last subscriber has gone, whatever happens meanwhile.
 	idle := time.Until(time.Unix(0, s.unsubscribed.Load()).Add(nodeLinger))
 	if idle <= 0 {
