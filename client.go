@@ -30,6 +30,7 @@ type Client struct {
 	rt      *realtime.Client
 	queue   *outbox.Queue
 	inbox   *inbox.Inbox
+	up      uploads
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -62,6 +63,7 @@ func Open(ctx context.Context, opts Options) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{opts: opts, log: opts.Logger, http: opts.httpClient(), channels: map[string]*channel{}}
+	c.up.init()
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.ep = &endpoints{base: base, http: c.http, timeout: opts.CallTimeout}
 	if err := c.open(ctx); err != nil {
@@ -116,6 +118,9 @@ func (c *Client) open(ctx context.Context) (err error) {
 			return fmt.Errorf("open queue: %w", err)
 		}
 	}
+	if err := c.openUploads(ctx); err != nil {
+		return fmt.Errorf("open uploads: %w", err)
+	}
 	if err := c.rt.Start(); err != nil {
 		return err
 	}
@@ -137,6 +142,9 @@ func (c *Client) Close() error {
 		// The connection first: its last events may still reach the queue and the inbox.
 		if c.rt != nil {
 			errs = append(errs, c.rt.Close())
+		}
+		if c.up.queue != nil {
+			errs = append(errs, c.up.queue.Close())
 		}
 		if c.queue != nil {
 			errs = append(errs, c.queue.Close())
@@ -195,6 +203,7 @@ func (c *Client) Disconnect() { c.rt.Disconnect() }
 func (c *Client) onReached() {
 	if c.cutOff.CompareAndSwap(true, false) {
 		c.tokens.NetworkChanged()
+		c.uploadsBack()
 	}
 }
 
@@ -205,6 +214,7 @@ func (c *Client) NetworkChanged() {
 	c.ep.api.NetworkChanged()
 	c.ep.auth.NetworkChanged()
 	c.rt.NetworkChanged()
+	c.uploadsBack()
 }
 
 // SetProfile changes how much effort goes into being quick: realtime.Foreground while somebody is waiting,
