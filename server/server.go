@@ -141,9 +141,6 @@ func (s *Server) Start(ctx context.Context) error {
 	s.wg.Go(func() { s.relay.run(s.ctx) })
 	s.wg.Go(s.janitor)
 	if s.uploads != nil {
-		if err := s.uploads.Recover(ctx); err != nil { // files that nobody has only take room
-			s.log.Error("delete what a former run left of uploads", "error", err)
-		}
 		s.wg.Go(func() { s.uploads.Run(s.ctx) })
 	}
 	return nil

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -108,7 +107,8 @@ func (s *Server) serveUploads(w http.ResponseWriter, r *http.Request) {
 		s.uploads.Discover(rec)
 	default:
 		rc := http.NewResponseController(w)
-		_ = rc.SetWriteDeadline(start.Add(2 * requestTimeout)) // not every ResponseWriter can
+		_ = rc.SetReadDeadline(start.Add(requestTimeout)) // not every ResponseWriter can
+		_ = rc.SetWriteDeadline(start.Add(2 * requestTimeout))
 		s.signedIn(func(w http.ResponseWriter, r *http.Request, who identity) { s.uploads.Serve(w, r, who.user) })(rec, r)
 		_ = rc.SetWriteDeadline(time.Time{}) // the connection goes on
 	}
@@ -170,7 +170,7 @@ func uploadStatusOf(code string) int {
 // attach looks up the uploads that an entry's attachments name, and fills in what its sender left out. Whether they may
 // be used is the store's to say, with the message: here they only have to fit. An error means that nobody knows.
 func (s *Server) attach(who identity, e *Entry) (*wire.Problem, error) {
-	if !bytes.Contains(e.Attachments, []byte(`"upload"`)) {
+	if e.Attachments == nil {
 		return nil, nil
 	}
 	var list []map[string]json.RawMessage
@@ -180,8 +180,12 @@ func (s *Server) attach(who identity, e *Entry) (*wire.Problem, error) {
 	ctx, cancel := s.storeContext()
 	defer cancel()
 	for _, a := range list {
-		if _, ok := a["upload"]; !ok {
+		switch name := uploadField(a); name {
+		case "":
 			continue // the application's own
+		case "upload":
+		default:
+			return e.refuse(problem(wire.CodeBadRequest, "the field of an attachment is called upload, not "+name)), nil
 		}
 		var id string
 		if err := json.Unmarshal(a["upload"], &id); err != nil || id == "" {
@@ -196,12 +200,28 @@ func (s *Server) attach(who identity, e *Entry) (*wire.Problem, error) {
 			return e.refuse(problem(wire.CodeAttachmentUnusable, "size or sha256 isn't that of the upload")), nil
 		}
 	}
+	if e.Uploads == nil {
+		return nil, nil
+	}
 	full, err := json.Marshal(list)
 	if err != nil {
 		return nil, err
 	}
 	e.Attachments = full
 	return nil, nil
+}
+
+// uploadField finds how an attachment spells the field that names its upload, or "". Readers in Go take any case for it.
+func uploadField(a map[string]json.RawMessage) string {
+	for name := range a {
+		if strings.EqualFold(name, "upload") && name != "upload" {
+			return name
+		}
+	}
+	if _, ok := a["upload"]; ok {
+		return "upload"
+	}
+	return ""
 }
 
 func (e *Entry) refuse(p *wire.Problem) *wire.Problem {

@@ -74,7 +74,7 @@ var neverReach = map[string][]string{
 // an interface that ids implement, and brings no database.
 var client = []string{
 	"./server/...", "./faultnet", "./scenario/...", "./cmd/...", "./agent", "./profile/...", "./internal/sqlitefile", "testing",
-	"github.com/centrifugal/centrifuge", "github.com/spf13/cobra", "github.com/prometheus/...", "database/sql",
+	"github.com/centrifugal/centrifuge", "github.com/tus/...", "github.com/spf13/cobra", "github.com/prometheus/...", "database/sql",
 	"github.com/ncruces/...", "github.com/jackc/...", "modernc.org/...", "github.com/mattn/go-sqlite3",
 	"charm.land/...", "github.com/charmbracelet/...", "github.com/pelletier/...", "github.com/redis/...",
 }
@@ -84,6 +84,7 @@ var onlyIn = map[string][]string{
 	"github.com/spf13/cobra":            {"cmd/..."},
 	"github.com/prometheus/...":         {"server/...", "agent", "cmd/..."},
 	"github.com/centrifugal/centrifuge": {"server/..."},
+	"github.com/tus/...":                {"server/uploads"},
 	"github.com/ncruces/...":            {"server/sqlite", "profile/...", "internal/sqlitefile", "cmd/..."},
 	"golang.org/x/oauth2/...":           {"token/oauth2token"},
 	"github.com/gofrs/flock":            {"token", "profile"},

@@ -8,7 +8,9 @@ import (
 	"os"
 	"strconv"
 	"testing"
+	"time"
 
+	"github.com/chatsdk/chatsdk/faultnet"
 	"github.com/chatsdk/chatsdk/internal/wire"
 	"github.com/chatsdk/chatsdk/server/uploads"
 )
@@ -153,7 +155,7 @@ func TestCrashAtOnce(t *testing.T) { check(t, crashAtOnce, nil) }
 
 // TestOrphans starts on a disk with files that nobody has.
 func TestOrphans(t *testing.T) {
-	check(t, func(h *house) error {
+	if err := live(func(h *house, _ *faultnet.Network) error {
 		path, err := h.put("alice", []byte("abc"))
 		if err != nil {
 			return err
@@ -166,9 +168,34 @@ func TestOrphans(t *testing.T) {
 		if err := errors.Join(h.s.Kill(), h.start()); err != nil {
 			return err
 		}
+		time.Sleep(time.Millisecond) // beside the start
 		if names, err := h.disk.Names(); err != nil || len(names) != 2 || h.disk.content(id(path)) == nil {
 			return fmt.Errorf("left are %v", names)
 		}
 		return nil
-	}, nil)
+	}, nil)(t); err != nil {
+		t.Fatal(err)
+	}
 }
+
+// tail leaves bytes in a file beyond the offset, as a crash does, and ends the upload before them.
+func tail(h *house) error {
+	a := h.do("POST", "/api/uploads", "alice", nil, "Upload-Defer-Length", "1")
+	path := a.header.Get("Location")
+	if a := h.patch("alice", path, 0, []byte("abcdefghij")); a.status != 204 {
+		return fmt.Errorf("patch: %v", a)
+	}
+	f, err := h.disk.Create(id(path))
+	if err != nil {
+		return err
+	}
+	if _, err := f.WriteAt([]byte("never acknowledged"), 10); err != nil {
+		return err
+	}
+	if a := h.patch("alice", path, 10, nil, "Upload-Length", "10"); a.status != 204 {
+		return fmt.Errorf("declare: %v", a)
+	}
+	return h.finishTen(path, 10)
+}
+
+func TestTail(t *testing.T) { check(t, tail, nil) }

@@ -48,6 +48,9 @@ func (h *Handler) download(w http.ResponseWriter, r *http.Request, user, id stri
 	}
 	out := &paced{ResponseWriter: w, control: http.NewResponseController(w)}
 	out.extend()
+	if r.ContentLength == 0 {
+		_ = out.control.SetReadDeadline(time.Time{}) // there is no body, and the connection may be busy for long
+	}
 	defer func() { _ = out.control.SetWriteDeadline(time.Time{}) }() // the connection goes on
 	http.ServeContent(out, r, "", row.CreatedAt, content)
 	if out.failed {

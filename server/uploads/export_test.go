@@ -14,6 +14,7 @@ const (
 	NoHandover       = bugNoHandover
 	ServeExpired     = bugServeExpired
 	SumIncomplete    = bugSumIncomplete
+	KeepTail         = bugKeepTail
 	FirstReplyOnly   = bugFirstReplyOnly
 	CheckpointBytes  = checkpointBytes
 	MaxMetadataBytes = maxMetadata

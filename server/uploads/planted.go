@@ -18,4 +18,5 @@ const (
 	bugServeExpired        // an upload can be used after its time, until it is swept
 	bugSumIncomplete       // the checksum of a chunk that was cut off isn't awaited
 	bugFirstReplyOnly      // a repeated creation compares nothing
+	bugKeepTail            // what a crash left beyond the offset stays in the file
 )

@@ -276,6 +276,14 @@ func TestAttachments(t *testing.T) {
 		if err := h.post("alice", "general", 1, `[{"upload":7}]`).want("a number", 400, wire.CodeBadRequest); err != nil {
 			return err
 		}
+		for _, odd := range []string{`{"Upload":%q}`, `{"uPload":%q}`} {
+			if err := h.post("alice", "general", 1, "["+fmt.Sprintf(odd, id(path))+"]").want(odd, 400, wire.CodeBadRequest); err != nil {
+				return err
+			}
+		}
+		if err := h.post("eve", "general", 9, fmt.Sprintf(`[{"\u0075pload":%q}]`, id(path))).want("escaped", 422, wire.CodeAttachmentUnusable); err != nil {
+			return err
+		}
 		named := fmt.Sprintf(`[{"upload":%q,"width":3,"size":10},{"mine":1}]`, id(path))
 		if err := h.post("alice", "general", 1, named).want("post", 201, ""); err != nil {
 			return err

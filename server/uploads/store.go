@@ -66,7 +66,7 @@ type Quota struct {
 
 // Store keeps the rows. It is used concurrently. Times are kept to the millisecond and come back in UTC.
 type Store interface {
-	// CreateUpload keeps a new upload, unless the user has one with its Key, which isn't Gone and expires after
+	// CreateUpload keeps a new upload, unless the user has one with its Key, which isn't Gone, nor Open and expired at
 	// CreatedAt: then that one is answered with made false, whatever else differs. Looking for the key, the quota and the
 	// insertion are one transaction. ErrQuota if it doesn't fit.
 	CreateUpload(ctx context.Context, u Upload, q Quota) (kept Upload, made bool, err error)

@@ -14,8 +14,8 @@ const (
 	sweepBatch = 100
 )
 
-// Recover deletes the files that no upload has: the end of the server came between a row's deletion and the file's.
-func (h *Handler) Recover(ctx context.Context) error {
+// recover deletes the files that no upload has: the end of the server came between a row's deletion and the file's.
+func (h *Handler) recover(ctx context.Context) error {
 	names, err := h.o.FS.Names()
 	if err != nil {
 		return fmt.Errorf("list uploads: %w", err)
@@ -35,8 +35,11 @@ func (h *Handler) Recover(ctx context.Context) error {
 	return nil
 }
 
-// Run deletes what has expired until ctx ends.
+// Run deletes what a former run left, and then what has expired, until ctx ends.
 func (h *Handler) Run(ctx context.Context) {
+	if err := h.recover(ctx); err != nil && ctx.Err() == nil { // such files only take room
+		h.o.Log.Warn("delete files without an upload", "error", err)
+	}
 	t := time.NewTicker(sweepInterval)
 	defer t.Stop()
 	for {

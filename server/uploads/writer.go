@@ -57,7 +57,7 @@ func (u *upload) open() (*writer, error) {
 	if err == nil && end < w.at { // somebody took a part of the file away
 		err = fmt.Errorf("upload %s: the file ends at %d, before the offset %d", u.row.ID, end, w.at)
 	}
-	if err == nil && end > w.at {
+	if err == nil && end > w.at && planted != bugKeepTail {
 		err = w.file.Truncate(w.at)
 	}
 	if err != nil {
@@ -267,8 +267,12 @@ func (u *upload) ConcatUploads(ctx context.Context, parts []handler.Upload) erro
 		return u.h.fail("open upload", err)
 	}
 	defer w.close()
+	each := func() error {
+		_ = u.request.control.SetWriteDeadline(time.Now().Add(2 * networkTimeout)) // it may take long
+		return u.request.why()
+	}
 	for _, part := range parts {
-		if err := w.append(part.(*upload)); err != nil {
+		if err := w.append(part.(*upload), each); err != nil {
 			return u.h.fail("put uploads together", err)
 		}
 	}
@@ -276,7 +280,7 @@ func (u *upload) ConcatUploads(ctx context.Context, parts []handler.Upload) erro
 }
 
 // append copies a whole part.
-func (w *writer) append(part *upload) error {
+func (w *writer) append(part *upload, each func() error) error {
 	if part.row.Length == 0 {
 		return nil
 	}
@@ -289,7 +293,7 @@ func (w *writer) append(part *upload) error {
 	}
 	defer func() { _ = f.Close() }() // it was only read
 	begin := w.at
-	if err := w.copy(io.LimitReader(f, part.row.Length), w.u.request.why); err != nil {
+	if err := w.copy(io.LimitReader(f, part.row.Length), each); err != nil {
 		return err
 	}
 	if w.at-begin != part.row.Length {
