@@ -52,7 +52,10 @@ func TestBackInTime(t *testing.T) {
 			for _, algorithms := range []string{"", "sha256"} {
 				for range 10 {
 					bubble.Run(t, func(t *testing.T) {
-						w := newWorld(t, 8_000_000, func(w *world) { w.srv.algorithms = algorithms })
+						w := newWorld(t, 2_500_000, func(w *world) {
+							w.srv.algorithms = algorithms
+							w.slow(rate / 4)
+						})
 						took, err := backAfter(w, func() time.Time {
 							return c.outage(w, 5*time.Second+time.Duration(rng.Int64N(int64(20*time.Second))))
 						})
@@ -70,7 +73,7 @@ func TestBackInTime(t *testing.T) {
 // backAfter breaks an upload midway and says how long it took until bytes moved again: accepted ones, or where whole
 // chunks are accepted, ones that were read.
 func backAfter(w *world, outage func() time.Time) (time.Duration, error) {
-	if err := errors.Join(w.add(upload.Request{}), until(w.has(3_000_000))); err != nil {
+	if err := errors.Join(w.add(upload.Request{}), until(w.has(700_000))); err != nil {
 		return 0, err
 	}
 	back := outage()
@@ -123,7 +126,7 @@ func TestCrashAtEachWrite(t *testing.T) {
 			for _, keep := range []bool{false, true} {
 				bubble.Run(t, func(t *testing.T) {
 					s := &crashing{Memory: upload.NewMemory(), left: n, keep: keep}
-					w := newWorld(t, 4_000_000, func(w *world) { w.opts.Store, w.srv.algorithms = s, algorithms })
+					w := newWorld(t, 1_500_000, func(w *world) { w.slow(rate / 3); w.opts.Store, w.srv.algorithms = s, algorithms })
 					if err := crashOnce(w, s); err != nil {
 						t.Errorf("write %d, kept %v: %v", n, keep, err)
 					}

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -190,8 +191,9 @@ func (w *world) put() (time.Duration, error) {
 func TestBusyChatHasRoom(t *testing.T) {
 	for _, bounded := range []bool{false, true} {
 		bubble.Run(t, func(t *testing.T) {
-			w := newWorld(t, 30_000_000, nil)
-			if err := errors.Join(w.add(upload.Request{}), until(w.has(4_000_000))); err != nil {
+			const rate = rate / 4
+			w := newWorld(t, 9_000_000, func(w *world) { w.slow(rate) })
+			if err := errors.Join(w.add(upload.Request{}), until(w.has(1_500_000))); err != nil {
 				t.Fatal(err)
 			}
 			over := func() float64 {
@@ -247,11 +249,17 @@ func TestSourceChanges(t *testing.T) {
 		"other permissions": {func(w *world) error { return os.Chmod(w.path, 0o400) }, ""},
 		"removed":           {func(w *world) error { return os.Remove(w.path) }, upload.CodeSourceMissing},
 	} {
+		if name == "edited with its time put back" && runtime.GOOS != "linux" && runtime.GOOS != "darwin" {
+			continue // nothing but the content shows it there, see identity_other.go
+		}
 		for _, restart := range []bool{false, true} {
 			t.Run(fmt.Sprint(name, " in a new process: ", restart), func(t *testing.T) {
 				bubble.Run(t, func(t *testing.T) {
-					w := newWorld(t, 3_000_000, func(w *world) { w.opts.CheckpointEvery = time.Millisecond })
-					if err := errors.Join(w.add(upload.Request{}), until(w.has(1_500_000))); err != nil {
+					w := newWorld(t, 2_000_000, func(w *world) {
+						w.opts.CheckpointEvery = time.Millisecond
+						w.slow(rate / 2)
+					})
+					if err := errors.Join(w.add(upload.Request{}), until(w.has(1_200_000))); err != nil {
 						t.Fatal(err)
 					}
 					if restart {

@@ -110,7 +110,7 @@ var trouble = []struct {
 	}},
 	{"too large", func(c *chaos) { c.fault(http.MethodPatch, &fault{status: 413}) }},
 	{"forgotten bytes", func(c *chaos) {
-		n := c.rng.Int64N(500_000)
+		n := c.rng.Int64N(300_000)
 		c.allow(n)
 		c.fault(http.MethodHead, &fault{forget: n})
 		c.link.Reset()
@@ -193,9 +193,11 @@ func (c *chaos) restart(off int) {
 func schedule(t *testing.T, seed uint64, seen *sync.Map) error {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	c := &chaos{rng: rng, tokens: &tokens{}}
-	size := 1 + rng.IntN(6<<20)
+	size := 1 + rng.IntN(2<<20)
 	c.world = newWorld(t, size, func(w *world) {
 		w.srv.script = c.strike
+		w.slow(rate / 3)
+		w.opts.HashFirst = int64(rng.IntN(2)*2-1) << 20
 		w.srv.algorithms = []string{"", "", "sha256", "sha1"}[rng.IntN(4)]
 		w.srv.token = "token-0"
 		w.opts.Token = c.tokens

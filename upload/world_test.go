@@ -92,6 +92,11 @@ func newWorld(t *testing.T, size int, change func(w *world)) *world {
 	return w
 }
 
+// slow sets how many bytes a second the link carries. Virtual time is free, bytes aren't.
+func (w *world) slow(rate int64) {
+	w.link.Update(func(c *faultnet.Conditions) { c.Up.Rate, c.Down.Rate = rate, rate })
+}
+
 func (w *world) write(data []byte) {
 	if err := os.WriteFile(w.path, data, 0o600); err != nil {
 		w.t.Fatal(err)
