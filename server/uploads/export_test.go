@@ -16,7 +16,6 @@ const (
 	SumIncomplete    = bugSumIncomplete
 	KeepTail         = bugKeepTail
 	FirstReplyOnly   = bugFirstReplyOnly
-	CheckpointBytes  = checkpointBytes
 	MaxMetadataBytes = maxMetadata
 )
 

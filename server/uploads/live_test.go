@@ -30,11 +30,20 @@ func live(check func(*house, *faultnet.Network) error, change func(*server.Confi
 				}
 				served := make(chan error, 1)
 				go func() { served <- h.s.Serve(ln) }()
+				time.Sleep(time.Millisecond) // it serves
 				err = check(h, network)
 				return errors.Join(err, h.s.Kill(), <-served)
 			}, change)
 		})
 		return err
+	}
+}
+
+// checkLive runs one as a test.
+func checkLive(t *testing.T, f func(*house, *faultnet.Network) error, change func(*server.Config)) {
+	t.Helper()
+	if err := live(f, change)(t); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -88,14 +97,12 @@ func handover(h *house, network *faultnet.Network) error {
 }
 
 func TestHandover(t *testing.T) {
-	if err := live(handover, nil)(t); err != nil {
-		t.Fatal(err)
-	}
+	checkLive(t, handover, nil)
 }
 
 // TestSilentBody leaves a PATCH half-open that nobody else asks about: it ends, and what arrived is kept.
 func TestSilentBody(t *testing.T) {
-	if err := live(func(h *house, network *faultnet.Network) error {
+	checkLive(t, func(h *house, network *faultnet.Network) error {
 		path, err := h.create("alice", 10)
 		if err != nil {
 			return err
@@ -118,14 +125,12 @@ func TestSilentBody(t *testing.T) {
 			return fmt.Errorf("at %d", at)
 		}
 		return nil
-	}, nil)(t); err != nil {
-		t.Fatal(err)
-	}
+	}, nil)
 }
 
 // TestDrain stops the server in order while bytes come: they are kept, also on the way back.
 func TestDrain(t *testing.T) {
-	if err := live(func(h *house, network *faultnet.Network) error {
+	checkLive(t, func(h *house, network *faultnet.Network) error {
 		path, err := h.create("alice", 10)
 		if err != nil {
 			return err
@@ -151,14 +156,12 @@ func TestDrain(t *testing.T) {
 			return err
 		}
 		return h.finishTen(path, 4)
-	}, nil)(t); err != nil {
-		t.Fatal(err)
-	}
+	}, nil)
 }
 
 // TestNewestWaits has three requests for a held upload: the newest gets it, the older ones are refused at once.
 func TestNewestWaits(t *testing.T) {
-	if err := live(func(h *house, network *faultnet.Network) error {
+	checkLive(t, func(h *house, network *faultnet.Network) error {
 		path, err := h.create("alice", 10)
 		if err != nil {
 			return err
@@ -171,9 +174,7 @@ func TestNewestWaits(t *testing.T) {
 			defer old.Close()
 		}
 		return h.finishTen(path, 0)
-	}, nil)(t); err != nil {
-		t.Fatal(err)
-	}
+	}, nil)
 }
 
 // expire lets uploads get old: unfinished ones, finished ones, and those that a message has.
@@ -231,14 +232,12 @@ func shortLived(c *server.Config) {
 }
 
 func TestExpiry(t *testing.T) {
-	if err := live(expire, shortLived)(t); err != nil {
-		t.Fatal(err)
-	}
+	checkLive(t, expire, shortLived)
 }
 
 // TestLongUpload sends 1 byte each second for an hour: slow isn't dead.
 func TestLongUpload(t *testing.T) {
-	if err := live(func(h *house, network *faultnet.Network) error {
+	checkLive(t, func(h *house, network *faultnet.Network) error {
 		path, err := h.create("alice", 3600)
 		if err != nil {
 			return err
@@ -263,7 +262,5 @@ func TestLongUpload(t *testing.T) {
 			return fmt.Errorf("%d %v", reply.StatusCode, reply.Header)
 		}
 		return nil
-	}, func(c *server.Config) { c.AccessTTL = 10 * time.Hour })(t); err != nil {
-		t.Fatal(err)
-	}
+	}, func(c *server.Config) { c.AccessTTL = 10 * time.Hour })
 }
