@@ -18,7 +18,6 @@ type answers struct {
 	name   string
 	method string
 	faults []*fault
-	from   int // bytes that the server has before
 	change func(w *world)
 
 	code   upload.Code // "" where the upload is done in the end
@@ -96,6 +95,14 @@ var answerRows = []answers{
 		log: "OPTIONS >204, POST >201, PATCH 0>404, HEAD >200, PATCH 0>404, HEAD >200, PATCH 0>404, HEAD >200, PATCH 0>204",
 	},
 	{name: "403 for good", method: "PATCH", faults: repeat(99, &fault{status: 403}), code: upload.CodeForbidden},
+	{
+		name: "403 with every token", method: "PATCH", faults: repeat(99, &fault{status: 403}), code: upload.CodeForbidden,
+		change: func(w *world) { w.opts.Token = &tokens{} }, atMost: 10 * time.Second,
+	},
+	{
+		name: "423 for a minute", method: "PATCH", faults: repeat(24, &fault{status: 423}),
+		least: 20 * time.Second, atMost: 60 * time.Second, // about 1.6 s between tries
+	},
 	{
 		name: "last answer lost", method: "PATCH", faults: []*fault{{lose: true}},
 		log: "OPTIONS >204, POST >201, PATCH 0>204, HEAD >200", atMost: 2 * time.Second,

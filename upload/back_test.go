@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -97,19 +98,19 @@ func (w *world) read() int64 {
 // fails.
 type crashing struct {
 	*upload.Memory
-	left int  // writes until then
+	left int  // writes until then; the owner's alone
 	keep bool // whether that one is kept
-	dead bool
+	dead atomic.Bool
 }
 
 var errDead = errors.New("the process is dead")
 
 func (s *crashing) Commit(ctx context.Context, tx upload.Tx) error {
-	if s.dead {
+	if s.dead.Load() {
 		return errDead
 	}
 	if s.left--; s.left < 0 {
-		if s.dead = true; s.keep {
+		if s.dead.Store(true); s.keep {
 			_ = s.Memory.Commit(ctx, tx)
 		}
 		return errDead
@@ -130,7 +131,7 @@ func TestCrashAtEachWrite(t *testing.T) {
 					if err := crashOnce(w, s); err != nil {
 						t.Errorf("write %d, kept %v: %v", n, keep, err)
 					}
-					died = died || s.dead
+					died = died || s.dead.Load()
 				})
 			}
 			if !died {
@@ -149,7 +150,7 @@ func crashOnce(w *world, s *crashing) error {
 		return err
 	}
 	for range 3000 {
-		if u, _ := w.q.Get(id); s.dead || u.State == upload.Done {
+		if u, _ := w.q.Get(id); s.dead.Load() || u.State == upload.Done {
 			break
 		}
 		time.Sleep(10 * time.Millisecond)

@@ -164,23 +164,21 @@ func (t *txn) open(id string) (*Upload, error) {
 // Pause stops an upload until Resume; what the server has stays there. It is kept over a restart. Errors: ErrNotFound,
 // ErrSettled, ErrClosed, or the store's.
 func (q *Queue) Pause(ctx context.Context, id string) error {
-	id = strings.ToLower(id)
-	return q.ask(ctx, func(t *txn) error {
-		_, err := t.open(id)
-		if err == nil {
-			t.move(id, evPause, Change{Reason: ReasonPaused})
-		}
-		return err
-	})
+	return q.shift(ctx, id, evPause, ReasonPaused)
 }
 
 // Resume lets a paused upload go on. One that isn't paused stays as it is. Errors as for Pause.
 func (q *Queue) Resume(ctx context.Context, id string) error {
+	return q.shift(ctx, id, evResume, ReasonQueued)
+}
+
+// shift takes an open upload through an event.
+func (q *Queue) shift(ctx context.Context, id string, ev event, reason string) error {
 	id = strings.ToLower(id)
 	return q.ask(ctx, func(t *txn) error {
 		_, err := t.open(id)
 		if err == nil {
-			t.move(id, evResume, Change{Reason: ReasonQueued})
+			t.move(id, ev, Change{Reason: reason})
 		}
 		return err
 	})

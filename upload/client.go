@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -52,7 +54,6 @@ type call struct {
 	url    string
 	header http.Header
 	body   func(ctx context.Context, a *alarm) *body // or nil
-	from   *Upload                                   // whose it is, for the log
 	auth   func()                                    // called before the token is renewed, or nil
 }
 
@@ -81,15 +82,15 @@ func (q *Queue) do(ctx context.Context, c call) (reply, error) {
 		if err != nil {
 			return reply{}, err
 		}
-		switch {
-		case r.status == http.StatusUnauthorized || r.status == http.StatusForbidden:
+		switch r.status {
+		case http.StatusUnauthorized, http.StatusForbidden:
 			if token == "" || stale != "" {
 				return r, nil
 			}
 			if stale = token; c.auth != nil {
 				c.auth()
 			}
-		case r.status == http.StatusTemporaryRedirect || r.status == http.StatusPermanentRedirect:
+		case http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
 			to, err := q.locate(u, r.header.Get("Location"))
 			if hops++; err != nil || hops > maxHops {
 				return r, nil
@@ -144,9 +145,7 @@ func (q *Queue) once(ctx context.Context, c call, u *url.URL, token string) (rep
 			req.Header[name] = append([]string(nil), values...)
 		}
 	}
-	for name, values := range c.header {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, c.header)
 	req.Header.Set("Tus-Resumable", "1.0.0")
 	if token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)
@@ -176,6 +175,9 @@ func (q *Queue) once(ctx context.Context, c call, u *url.URL, token string) (rep
 	n, _ := io.ReadFull(res.Body, head)
 	if r.status >= 400 {
 		r.reason = printable(head[:n])
+		if token != "" {
+			r.reason = strings.ReplaceAll(r.reason, token, "[token]") // some servers repeat what they refuse
+		}
 	}
 	_, _ = io.CopyN(io.Discard, res.Body, drainReply)
 	return r, nil

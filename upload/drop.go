@@ -8,8 +8,9 @@ import (
 )
 
 const (
-	dropFirst = time.Second // between tries to drop something
-	dropLast  = time.Minute
+	dropFirst    = time.Second // between tries to drop something
+	dropLast     = time.Minute
+	strangeDrops = 10 // answers that no tus server gives are borne, before one counts as a drop
 )
 
 // dropper has the server drop the copies that nobody wants, one after the other, until none is left.
@@ -18,6 +19,7 @@ type dropper struct {
 	account string
 	ctx     context.Context
 	stop    context.CancelFunc
+	strange int // answers that no tus server gives
 }
 
 func newDropper(q *Queue, account string) *dropper {
@@ -85,7 +87,8 @@ func (d *dropper) drop(u Upload, l Leftover) bool {
 	case kindOK, kindLost, kindFatal:
 		return d.forget(u.ID, l)
 	case kindStrange:
-		return r.status < 300 && d.forget(u.ID, l)
+		d.strange++
+		return d.strange > strangeDrops && d.forget(u.ID, l)
 	case kindStop, kindKicked, kindNetwork, kindServer, kindLocked, kindAuth, kindConflict, kindSmaller, kindChecksum,
 		kindChanged:
 	}

@@ -87,7 +87,7 @@ func (r *run) restart(reason string, v verdict, src *Source) (over bool) {
 		return r.fail(v)
 	}
 	r.endJob()
-	gone := v.status == 404 || v.status == 410
+	gone := v.kind == kindLost && (v.status == 404 || v.status == 410) // else it may be there all the same
 	if saved := r.save(func(u *Upload) {
 		if gone {
 			u.URL, u.Posted = "", false

@@ -70,8 +70,12 @@ func retryAfter(h http.Header, limit time.Duration) time.Duration {
 	return min(max(at.Sub(date), 0), limit)
 }
 
-// digest reads a SHA-256 from Repr-Digest (RFC 9530 section 3), in hex. "" if it isn't told, or can't be read.
+// digest reads a SHA-256 from Repr-Digest (RFC 9530 section 3) or from Upload-Sha256, the reference server's own, in hex.
+// "" if it isn't told, or can't be read.
 func digest(h http.Header) string {
+	if raw, err := hex.DecodeString(h.Get("Upload-Sha256")); err == nil && len(raw) == 32 {
+		return hex.EncodeToString(raw)
+	}
 	for _, line := range h.Values("Repr-Digest") {
 		for item := range strings.SplitSeq(line, ",") {
 			name, value, ok := strings.Cut(strings.TrimSpace(item), "=")

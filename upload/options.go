@@ -46,7 +46,8 @@ type Options struct {
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
 	TLSConfig   *tls.Config
 
-	// Concurrent is the most uploads that are under way at once. Defaults to 2.
+	// Concurrent is the most uploads that are under way at once; one that waits for network, server, lock or token keeps
+	// its turn. Defaults to 2.
 	Concurrent int
 	// MaxUploads is the most rows, settled ones included. Defaults to 10,000. Settled ones make room for new ones.
 	MaxUploads int
@@ -73,8 +74,9 @@ type Options struct {
 	// StallAfter is how long a request may go without a byte moving, or without its answer once all are sent, before it
 	// is given up; it grows with the round trip and doubles with each stall in a row. Defaults to 3s.
 	StallAfter time.Duration
-	// RetryMin and RetryMax bound the wait after a failed attempt: drawn from 0 up to RetryMin doubled with each attempt
-	// without progress. Default to 100ms and 1s.
+	// RetryMin and RetryMax bound the wait after a failed attempt: RetryMin doubled with each one since the last progress,
+	// jittered to between half and all of it. Where no answer came the bound is half of RetryMax, counted from attempt to
+	// attempt, and 10 s once that went on for 10 minutes. Default to 100ms and 1s.
 	RetryMin, RetryMax time.Duration
 	// LockBudget is how long a 423 is asked again every 100 ms to 2 s, before it is treated as a failed attempt. Defaults
 	// to 30s.

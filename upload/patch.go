@@ -72,7 +72,8 @@ func (r *run) send(from, to int64, header http.Header) verdict {
 	var b *body
 	brake := r.q.pace.begin()
 	start := time.Now()
-	res, err := r.q.do(r.ctx, call{method: http.MethodPatch, url: r.u.URL, header: header, auth: r.renewing,
+	res, err := r.q.do(r.ctx, call{
+		method: http.MethodPatch, url: r.u.URL, header: header, auth: r.renewing,
 		body: func(ctx context.Context, a *alarm) *body {
 			a.after <<= min(r.stalls, mostStalls)
 			b = &body{
@@ -80,7 +81,8 @@ func (r *run) send(from, to int64, header http.Header) verdict {
 				answer: r.answerTime(to-from, to, a.after), moved: r.moved,
 			}
 			return b
-		}})
+		},
+	})
 	took := time.Since(start)
 	if b != nil {
 		r.high = max(r.high, b.sent.Load())

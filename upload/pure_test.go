@@ -147,6 +147,9 @@ func TestDigestComesBack(t *testing.T) {
 	if got := upload.Digest(http.Header{"Repr-Digest": {"md5=:x:, " + upload.ReprDigest(sum)}}); got != sum {
 		t.Errorf("%q", got)
 	}
+	if got := upload.Digest(http.Header{"Upload-Sha256": {strings.ToUpper(sum)}}); got != sum {
+		t.Errorf("%q", got)
+	}
 	if upload.ReprDigest("0a") != "" {
 		t.Error("half a digest is written")
 	}

@@ -50,10 +50,10 @@ type run struct {
 	outage      time.Time // when the server was last heard of; zero while it is
 	strange     time.Time // when the first strange answer of a row came
 	strangeLast time.Time // and the last one; zero after progress
-	locked      time.Time // when the first 423 came; zero if the last answer wasn't
+	locked      time.Time // when the first 423 since the last progress came
 	lockTry     int
-	auth        int // refused tokens in a row
-	damaged     int // 460 in a row
+	auth        int // refused tokens since the last progress
+	damaged     int // 460 since the last progress
 	stalls      int // in a row
 	saved       time.Time
 	progress    *meter
@@ -132,9 +132,6 @@ func (r *run) step() verdict {
 
 // react does what a step's outcome asks for; true ends the run.
 func (r *run) react(v verdict) (over bool) {
-	if v.kind != kindLocked {
-		r.locked, r.lockTry = time.Time{}, 0
-	}
 	switch v.kind {
 	case kindOK:
 		return false
@@ -235,16 +232,14 @@ func (r *run) retryLocked(v verdict) {
 	if r.locked.IsZero() {
 		r.locked = now
 	}
-	since := r.locked
 	r.synced = false
-	if now.Sub(since) > r.q.opts.LockBudget {
+	if now.Sub(r.locked) > r.q.opts.LockBudget {
 		r.attempt++
 		r.hold(evLock, ReasonLocked, v.err, r.q.delay(r.attempt, r.q.opts.RetryMin, max(r.q.opts.RetryMax, lockLast)), true)
 	} else {
 		r.lockTry++
 		r.hold(evLock, ReasonLocked, v.err, r.q.delay(r.lockTry, lockFirst, lockLast), true)
 	}
-	r.locked = since
 }
 
 // retryAuth waits for a token that the server takes. The copy stays where it is.

@@ -299,7 +299,7 @@ func (s *tusServer) read(r *http.Request, c *tusCopy, f *fault) int {
 			c.data = append(c.data, buf[:n]...)
 		}
 		s.mu.Unlock()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
 			s.discard(chunk.Len())

@@ -116,7 +116,7 @@ func (r *run) create() verdict {
 	if v := r.save(func(u *Upload) { u.URL, u.Posted, u.Offset, u.ExpiresAt = location, false, 0, at }); v.kind != kindOK {
 		return v
 	}
-	r.heard()
+	r.advanced()
 	r.tell(evSend, Change{Reason: ReasonCreated})
 	if repeated { // it may have got further than we know
 		return verdict{kind: kindOK}
@@ -205,13 +205,14 @@ func (r *run) adopt(offset int64) verdict {
 }
 
 // heard notes that the server answered sensibly.
-func (r *run) heard() { r.outage, r.auth = time.Time{}, 0 }
+func (r *run) heard() { r.outage = time.Time{} }
 
-// advanced notes that the server has more than before: whatever failed is forgotten.
+// advanced notes that the server has more than before: whatever failed is forgotten. An answer to HEAD alone is no
+// progress: what refuses the next chunk would be asked for ever.
 func (r *run) advanced() {
 	r.heard()
-	r.attempt, r.damaged, r.stalls, r.lockTry = 0, 0, 0, 0
-	r.strangeLast = time.Time{}
+	r.attempt, r.auth, r.damaged, r.stalls, r.lockTry = 0, 0, 0, 0, 0
+	r.strangeLast, r.locked = time.Time{}, time.Time{}
 }
 
 // checkpoint writes the offset down, with a state of the hash that isn't beyond it.

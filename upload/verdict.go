@@ -156,7 +156,9 @@ func judge(s step, r reply, limit time.Duration) verdict {
 func judgeSuccess(s step, r reply) kind {
 	ok := true
 	switch s {
-	case stepOptions, stepDrop:
+	case stepOptions:
+	case stepDrop:
+		ok = r.status == http.StatusNoContent || r.header.Get("Tus-Resumable") != ""
 	case stepCreate:
 		ok = r.header.Get("Location") != ""
 	case stepHead, stepPatch:

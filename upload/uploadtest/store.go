@@ -62,8 +62,11 @@ func put(ctx context.Context, s upload.Store, uploads ...upload.Upload) error {
 // same compares what a store gave with what it was given. Times need only name the same moment.
 func same(got, want upload.Upload) error {
 	for _, t := range []struct{ a, b *time.Time }{
-		{&got.Source.ModTime, &want.Source.ModTime}, {&got.Source.Changed, &want.Source.Changed},
-		{&got.ExpiresAt, &want.ExpiresAt}, {&got.CreatedAt, &want.CreatedAt}, {&got.UpdatedAt, &want.UpdatedAt},
+		{&got.Source.ModTime, &want.Source.ModTime},
+		{&got.Source.Changed, &want.Source.Changed},
+		{&got.ExpiresAt, &want.ExpiresAt},
+		{&got.CreatedAt, &want.CreatedAt},
+		{&got.UpdatedAt, &want.UpdatedAt},
 		{&got.DoneAt, &want.DoneAt},
 	} {
 		if t.a.Equal(*t.b) {
