@@ -55,8 +55,13 @@ func TestUploadToPeers(t *testing.T) {
 			name string
 			run  func(t *testing.T, p *peer)
 		}{
-			{"create", create}, {"empty", empty}, {"reset", reset}, {"client restart", clientRestart},
-			{"server restart", serverRestart}, {"cancel", cancelled}, {"wrong offset", wrongOffset},
+			{"create", create},
+			{"empty", empty},
+			{"reset", reset},
+			{"client restart", clientRestart},
+			{"server restart", serverRestart},
+			{"cancel", cancelled},
+			{"wrong offset", wrongOffset},
 		} {
 			t.Run(name+"/"+c.name, func(t *testing.T) { c.run(t, newPeer(t)) })
 		}
