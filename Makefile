@@ -61,7 +61,7 @@ fmt: $(GOLANGCI) ## format all Go files
 	$(GOLANGCI) fmt
 	$(GO) mod tidy
 
-bench: ## measurements on real sockets, beside centrifuge-js (needs npm)
+bench: ## measurements on real sockets, beside centrifuge-js and tus-js-client (needs npm)
 	if [ -f bench/js/package-lock.json ]; then cd bench/js && npm ci --no-audit --no-fund; fi
 	cd bench && $(GO) run .
 

@@ -36,8 +36,8 @@ type outcome struct {
 	Error     string   `json:"error"`
 }
 
-// newTusJS installs the client and starts a server. Where there is no npm the test is skipped, but not in CI.
-func newTusJS(t *testing.T) *tusJS {
+// installJS installs what js/package-lock.json pins. Where there is no npm the test is skipped, but not in CI.
+func installJS(t *testing.T) {
 	t.Helper()
 	if _, err := exec.LookPath("npm"); err != nil {
 		if os.Getenv("CI") == "true" {
@@ -50,6 +50,12 @@ func newTusJS(t *testing.T) *tusJS {
 	if out, err := install.CombinedOutput(); err != nil {
 		t.Fatalf("npm ci: %v\n%s", err, out)
 	}
+}
+
+// newTusJS installs the client and starts a server.
+func newTusJS(t *testing.T) *tusJS {
+	t.Helper()
+	installJS(t)
 	db, err := sqlite.OpenMemory(t.Context(), t.Name())
 	if err != nil {
 		t.Fatal(err)

@@ -24,8 +24,8 @@ import (
 	"github.com/chatsdk/chatsdk/upload"
 )
 
-// tusd is a stock tusd on a real socket.
-func tusd(t *testing.T, dir string) *httptest.Server {
+// stockTusd is tusd as its own program sets it up.
+func stockTusd(t *testing.T, dir string) http.Handler {
 	t.Helper()
 	composer := handler.NewStoreComposer()
 	filestore.New(dir).UseIn(composer)
@@ -38,7 +38,13 @@ func tusd(t *testing.T, dir string) *httptest.Server {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/files/", http.StripPrefix("/files/", h))
-	srv := httptest.NewServer(mux)
+	return mux
+}
+
+// tusd is a stock tusd on a real socket.
+func tusd(t *testing.T, dir string) *httptest.Server {
+	t.Helper()
+	srv := httptest.NewServer(stockTusd(t, dir))
 	t.Cleanup(srv.Close)
 	return srv
 }

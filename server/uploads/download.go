@@ -2,8 +2,6 @@ package uploads
 
 import (
 	"bytes"
-	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"io"
 	"net/http"
@@ -40,11 +38,8 @@ func (h *Handler) download(w http.ResponseWriter, r *http.Request, user, id stri
 	head.Set("Content-Security-Policy", "sandbox; default-src 'none'") // should a browser show it all the same
 	head.Set("Cache-Control", "private")
 	if row.SHA256 != "" {
-		head.Set(HeaderSHA256, row.SHA256)
+		setDigest(head, row.SHA256)
 		head.Set("ETag", `"`+row.SHA256+`"`)
-		if raw, err := hex.DecodeString(row.SHA256); err == nil {
-			head.Set("Repr-Digest", "sha-256=:"+base64.StdEncoding.EncodeToString(raw)+":") // RFC 9530
-		}
 	}
 	out := &paced{ResponseWriter: w, control: http.NewResponseController(w)}
 	out.extend()

@@ -2,6 +2,8 @@ package uploads
 
 import (
 	"bytes"
+	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"net/http"
 	"strconv"
@@ -66,13 +68,21 @@ func (r *reply) dress() {
 	head.Set("Cache-Control", "no-store")
 	switch row.State {
 	case Finished:
-		head.Set(HeaderSHA256, row.SHA256)
+		setDigest(head, row.SHA256)
 	case Open:
 		head.Set("Upload-Expires", expiry(row.ExpiresAt))
 	case Gone:
 	}
 	if r.method == http.MethodHead && row.Metadata != "" {
 		head.Set("Upload-Metadata", row.Metadata)
+	}
+}
+
+// setDigest tells the SHA-256 of the whole, in our header and in that of RFC 9530, which clients of any server look for.
+func setDigest(head http.Header, sum string) {
+	head.Set(HeaderSHA256, sum)
+	if raw, err := hex.DecodeString(sum); err == nil {
+		head.Set("Repr-Digest", "sha-256=:"+base64.StdEncoding.EncodeToString(raw)+":")
 	}
 }
 
