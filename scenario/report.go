@@ -60,6 +60,10 @@ func (r Report) String() string {
 	}
 	if r.HTTP != nil {
 		fmt.Fprintf(&b, "     %v\n", r.HTTP)
+		for _, o := range r.HTTP.Outages {
+			fmt.Fprintf(&b, "     %-16s circuit open after %v; from the end: closed %v, all done %v  (limit %v)\n",
+				o.Name, ms(o.OpenedNS), ms(o.ClosedNS), ms(o.DoneNS), o.LimitNS)
+		}
 	}
 	for _, f := range r.Faults {
 		fmt.Fprintf(&b, "     %-16s detected %6v  connected %6v  caught up %6v", f.Name, ms(f.Detect), ms(f.Connect), ms(f.CatchUp))
