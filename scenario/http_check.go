@@ -235,6 +235,36 @@ type HTTPReport struct {
 	RefreshesOK int    `json:"refreshesOk"` // of them, those that ended with some
 	RefreshSent int    `json:"refreshSent"` // requests for them
 	Opened      int    `json:"opened"`      // circuits
+
+	Outages []HTTPOutage `json:"outages,omitempty"`
+}
+
+// HTTPOutage is how clients came through a fault that has a bound for its end. 0 means never.
+type HTTPOutage struct {
+	Name     string        `json:"name"`
+	OpenedNS time.Duration `json:"openedNs"` // the circuit, from the beginning
+	ClosedNS time.Duration `json:"closedNs"` // the circuit, from the end
+	DoneNS   time.Duration `json:"doneNs"`   // everything that was offered before the end, from the end
+	LimitNS  time.Duration `json:"limitNs"`  // of the two
+}
+
+// outages says how clients came through the faults.
+func (v *HTTPView) outages() (all []HTTPOutage) {
+	for i := range v.Faults {
+		f := &v.Faults[i]
+		if f.Bounds.DoneWithin == 0 {
+			continue
+		}
+		o := HTTPOutage{Name: f.Name, DoneNS: v.caughtUp(f.To).Sub(f.To), LimitNS: f.Bounds.DoneWithin}
+		if at, ok := v.circuit(f.From, "open"); ok {
+			o.OpenedNS = at.Sub(f.From)
+		}
+		if at, ok := v.circuit(f.To, "closed"); ok {
+			o.ClosedNS = at.Sub(f.To)
+		}
+		all = append(all, o)
+	}
+	return all
 }
 
 // Summary is the record in numbers.
@@ -251,6 +281,7 @@ func (v *HTTPView) Summary() *HTTPReport {
 		r.Calls = Spread{N: n, P50: Percentile(took, 50), P95: Percentile(took, 95), Max: took[n-1]}
 	}
 	r.Refreshes, r.RefreshesOK = v.refreshes()
+	r.Outages = v.outages()
 	for _, c := range v.Circuits {
 		if c.To == "open" {
 			r.Opened++

@@ -104,6 +104,24 @@ func TestHTTPChecksFindWhatIsPlanted(t *testing.T) {
 	}
 }
 
+// TestReportSaysHowAnOutageWentBy asks the report for the three times of a fault that has a bound.
+func TestReportSaysHowAnOutageWentBy(t *testing.T) {
+	v := goodHTTP()
+	want := v.Summary().Outages
+	if len(want) != 1 || want[0].OpenedNS <= 0 || want[0].ClosedNS <= 0 || want[0].LimitNS != 2*time.Second {
+		t.Fatalf("%+v", want)
+	}
+	slow(1)(&v)
+	if got := v.Summary().Outages[0]; got.DoneNS <= want[0].DoneNS || got.ClosedNS != want[0].ClosedNS {
+		t.Errorf("with a late message %+v, without %+v", got, want[0])
+	}
+	v.Circuits = nil
+	r := scenario.Report{HTTP: v.Summary()}
+	if text := r.String(); !strings.Contains(text, "closed 0s") || r.HTTP.Outages[0].OpenedNS != 0 {
+		t.Errorf("without a circuit:\n%s", text)
+	}
+}
+
 // TestRefreshRateCountsWhatWasNeeded takes requests that failed for tries of the refresh that they were for.
 func TestRefreshRateCountsWhatWasNeeded(t *testing.T) {
 	var total scenario.HTTPReport

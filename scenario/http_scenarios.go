@@ -85,7 +85,7 @@ func httpScenarios() []Scenario {
 			s.Thresholds.HTTP = &HTTPThresholds{Refreshes: -1}
 		}),
 		with(func(s *Scenario) {
-			s.ID, s.Name = "3", "server down for 30 s"
+			s.ID, s.Name, s.Alone = "3", "server down for 30 s", true // 600 messages leave at once in the end
 			s.Why = "clients that keep trying delay the server's return, those that give up lose messages"
 			s.Faults = []Fault{{
 				Name: "server down", Lasts: 30 * time.Second, HTTP: HTTPBounds{OpenWithin: time.Second, DoneWithin: 2 * time.Second},

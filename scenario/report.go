@@ -61,6 +61,10 @@ func (r Report) String() string {
 	}
 	if r.HTTP != nil {
 		fmt.Fprintf(&b, "     %v\n", r.HTTP)
+		for _, o := range r.HTTP.Outages {
+			fmt.Fprintf(&b, "     %-16s circuit open after %v; from the end: closed %v, all done %v  (limit %v)\n",
+				o.Name, ms(o.OpenedNS), ms(o.ClosedNS), ms(o.DoneNS), o.LimitNS)
+		}
 	}
 	for _, u := range r.Uploads {
 		fmt.Fprintf(&b, "     %v\n", u)

@@ -9,21 +9,20 @@ import (
 	"github.com/chatsdk/chatsdk/server"
 )
 
-// Append takes entries of one device.
+// Append takes entries of one device. Calls that wait for the disk at the same time share a transaction.
 func (db *DB) Append(ctx context.Context, user, device string, entries []server.Entry) ([]server.Outcome, error) {
+	c := &appendCall{user: user, device: device, entries: entries, done: make(chan struct{})}
+	return db.group.run(ctx, db, c)
+}
+
+// all takes the entries of one call.
+func (a appending) all(entries []server.Entry) ([]server.Outcome, error) {
 	out := make([]server.Outcome, len(entries))
-	err := db.tx(ctx, db.write, func(tx *sql.Tx) error {
-		a := appending{ctx, tx, user, device}
-		for i, e := range entries {
-			var err error
-			if out[i], err = a.one(e); err != nil {
-				return err
-			}
+	for i, e := range entries {
+		var err error
+		if out[i], err = a.one(e); err != nil {
+			return nil, err
 		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
 	}
 	return out, nil
 }

@@ -37,8 +37,9 @@ type DB struct {
 	// read has several. In memory it is write, since readers would block the writer there.
 	read *sql.DB
 	// lock is held to write through write or lazy, so that those two don't meet in SQLite's busy waiting.
-	lock sqlitefile.Lock
-	vfs  string // name of the file system of a database in memory, or empty
+	lock  sqlitefile.Lock
+	group group  // of those who append
+	vfs   string // name of the file system of a database in memory, or empty
 }
 
 var _ server.Store = (*DB)(nil)
@@ -126,6 +127,11 @@ func (db *DB) tx(ctx context.Context, pool *sql.DB, f func(*sql.Tx) error) error
 		return err
 	}
 	defer db.lock.Release()
+	return db.txLocked(ctx, pool, f)
+}
+
+// txLocked is tx for the holder of the lock.
+func (db *DB) txLocked(ctx context.Context, pool *sql.DB, f func(*sql.Tx) error) error {
 	return classify(sqlitefile.Tx(ctx, pool, f))
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+
+	"github.com/ncruces/go-sqlite3/driver"
 )
 
 // Bug is a mistake to plant.
@@ -54,4 +56,29 @@ func CancelTransaction(db *DB) error {
 		cancel()
 		return ctx.Err()
 	})
+}
+
+// HoldWriter keeps everybody from writing until release is called.
+func HoldWriter(ctx context.Context, db *DB) (release func(), err error) {
+	return db.lock.Release, db.lock.Acquire(ctx)
+}
+
+// CountCommits counts commits in n, from now on.
+func CountCommits(ctx context.Context, db *DB, n *int) error {
+	conn, err := db.write.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	return conn.Raw(func(c any) error {
+		c.(driver.Conn).Raw().CommitHook(func() bool { *n++; return true })
+		return nil
+	})
+}
+
+// Poison makes each message with this text fail, as a defect of a table would.
+func Poison(ctx context.Context, db *DB, text string) error {
+	_, err := db.write.ExecContext(ctx, `CREATE TRIGGER poison BEFORE INSERT ON messages WHEN NEW.text = '`+text+`'
+		BEGIN SELECT RAISE(ABORT, 'poison'); END`)
+	return err
 }
