@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -131,7 +132,7 @@ func (d *Device) Start(ctx context.Context) error {
 		return fmt.Errorf("%s: %w", d.Name, err)
 	}
 	chat, err := chatsdk.Open(ctx, chatsdk.Options{
-		Server: d.route.url, Store: prof, DialContext: d.route.dial, Rand: d.world.fork(), Logger: d.world.log,
+		Server: d.route.url, Store: prof, DialContext: d.route.dial, Rand: d.world.fork(), Logger: d.world.log.With(slog.String("who", d.Name)),
 	})
 	if err != nil {
 		return errors.Join(fmt.Errorf("%s: %w", d.Name, err), prof.Close())
