@@ -91,6 +91,11 @@ var answerRows = []answers{
 		log: "OPTIONS >204, POST >201, PATCH 0>410, POST >201, PATCH 0>204",
 	},
 	{
+		name: "410 of a server that says no more", method: "PATCH", faults: []*fault{{vanish: 410, bare: true}},
+		log: "OPTIONS >204, POST >201, PATCH 0>410, POST >201, PATCH 0>204", atMost: 3 * time.Second,
+	},
+	{name: "creation gone", method: "POST", faults: []*fault{{status: 410, bare: true}}, code: upload.CodeRefused, log: "OPTIONS >204, POST >410"},
+	{
 		name: "404 of a proxy", method: "PATCH", faults: repeat(3, &fault{status: 404, bare: true}), atMost: 5 * time.Second,
 		log: "OPTIONS >204, POST >201, PATCH 0>404, HEAD >200, PATCH 0>404, HEAD >200, PATCH 0>404, HEAD >200, PATCH 0>204",
 	},
