@@ -47,7 +47,8 @@ type Options struct {
 	TLSConfig   *tls.Config
 
 	// Concurrent is the most uploads that are under way at once. One that waits for network or token keeps its turn; one
-	// that the server answers and doesn't let go on for 20 s gives it to another that waits. Defaults to 2.
+	// that the server answers and doesn't let go on for 20 s gives it to another that waits. They go in the order in
+	// which they were added, but first those whose copy the server forgets within a day. Defaults to 2.
 	Concurrent int
 	// MaxUploads is the most rows, settled ones included. Defaults to 10,000. Settled ones make room for new ones.
 	MaxUploads int

@@ -227,7 +227,7 @@ func (o *owner) waiting(now time.Time) (out []*Upload, next time.Time) {
 		}
 		out = append(out, u)
 	}
-	slices.SortFunc(out, o.turns.compare)
+	slices.SortFunc(out, func(a, b *Upload) int { return o.turns.compare(a, b, now) })
 	return out, next
 }
 

@@ -10,6 +10,9 @@ import (
 // strange answers are borne, which are counted anew with each turn.
 const turnFor = 20 * time.Second
 
+// expiresSoon is when the server's copy is near enough to its end that the upload goes before others.
+const expiresSoon = 24 * time.Hour
+
 // turns is who may go next, so that files that the server chokes on don't keep the others from going. The owner's alone.
 type turns struct {
 	taken uint64 // counts turns that were taken away
@@ -70,15 +73,22 @@ func (s *turns) mayGo(id string, now time.Time) (at time.Time, ok bool) {
 	return n.until, false
 }
 
-// compare puts those that had their turn taken away behind the others, in the order of that.
-func (s *turns) compare(a, b *Upload) int {
+// compare is the order in which uploads go: those that had their turn taken away behind the others, in the order of that,
+// and those whose copy the server forgets soon before.
+func (s *turns) compare(a, b *Upload, now time.Time) int {
 	taken := func(u *Upload) uint64 {
 		if n := s.of[u.ID]; n != nil {
 			return n.taken
 		}
 		return 0
 	}
-	return cmp.Or(cmp.Compare(taken(a), taken(b)), cmp.Compare(a.Order, b.Order))
+	left := func(u *Upload) time.Duration {
+		if u.ExpiresAt.IsZero() {
+			return expiresSoon
+		}
+		return min(u.ExpiresAt.Sub(now), expiresSoon)
+	}
+	return cmp.Or(cmp.Compare(taken(a), taken(b)), cmp.Compare(left(a), left(b)), cmp.Compare(a.Order, b.Order))
 }
 
 // take takes its turn from an upload.

@@ -153,3 +153,29 @@ func TestOutageTakesNoTurn(t *testing.T) {
 		}
 	})
 }
+
+// TestSoonExpiredGoesFirst: the upload whose copy the server forgets within a day goes before one that was added earlier.
+func TestSoonExpiredGoesFirst(t *testing.T) {
+	bubble.Run(t, func(t *testing.T) {
+		ctx := context.Background()
+		w := newWorld(t, 1_000_000, func(w *world) { w.opts.Concurrent, w.srv.expire = 1, 20*time.Hour })
+		w.q.SetOnline(false)
+		early, err := w.q.Add(ctx, upload.Request{Path: w.path})
+		err = errors.Join(err, w.q.Pause(ctx, early.ID))
+		w.q.SetOnline(true)
+		err = errors.Join(err, w.add(upload.Request{}), until(w.has(1)), w.q.Pause(ctx, id))
+		_, addErr := w.q.Add(ctx, upload.Request{Path: w.path}) // it takes the turn
+		err = errors.Join(err, addErr, w.q.Resume(ctx, early.ID), w.q.Resume(ctx, id))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := until(func() bool { return w.q.State().States[upload.Done] == 3 }); err != nil {
+			t.Fatal(err)
+		}
+		soon, _ := w.q.Get(id)
+		early, _ = w.q.Get(early.ID)
+		if !soon.DoneAt.Before(early.DoneAt) {
+			t.Errorf("done at %v, the other at %v", soon.DoneAt, early.DoneAt)
+		}
+	})
+}
