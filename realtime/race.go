@@ -199,7 +199,7 @@ func (o *owner) use(s *opened, now time.Time) {
 	o.waiting = s
 	o.cancelAttempts()
 	o.timers[tOverlap] = time.Time{}
-	if !o.tok.have && o.o.OnReached != nil {
+	if !o.tok.good(now) && o.o.OnReached != nil { // before the source is asked, which may be holding back
 		o.o.OnReached()
 	}
 	o.needToken(now)

@@ -30,6 +30,9 @@ func (t *tokenState) stop() {
 	t.refresh = false
 }
 
+// good says whether what was fetched may be used. What was fetched when the outage began is too old at its end.
+func (t *tokenState) good(now time.Time) bool { return t.have && !t.renew && now.Sub(t.at) < tokenAge }
+
 // needToken makes sure that a fetch for the next connect is under way, or done.
 func (o *owner) needToken(now time.Time) {
 	t := &o.tok
@@ -40,7 +43,7 @@ func (o *owner) needToken(now time.Time) {
 	if t.cancel != nil && !t.refresh {
 		return
 	}
-	if t.have && !t.renew && now.Sub(t.at) < tokenAge {
+	if t.good(now) {
 		return
 	}
 	if t.refresh {

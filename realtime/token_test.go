@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -205,4 +206,28 @@ func TestDialOutlivesATokenThatIsHeldBack(t *testing.T) {
 			t.Errorf("told %d times that the server was reached", reached)
 		}
 	})
+}
+
+// TestTokenOfBeforeTheOutageIsNone: a token that was fetched when the outage began is too old at its end, and so the source
+// has to be told that the server was reached as if there were none: it may be waiting on a connection that is dead.
+func TestTokenOfBeforeTheOutageIsNone(t *testing.T) {
+	for _, outage := range []time.Duration{5 * time.Second, 20 * time.Second} {
+		bubble.Run(t, func(t *testing.T) {
+			n := newSimNet(1, 100*ms)
+			w := newWorld(t, n)
+			defer w.close()
+			var reached atomic.Int64
+			f := newFollower(t, n, realtime.Options{Token: &tokens{}, OnReached: func() { reached.Add(1) }})
+			defer f.close()
+			f.caughtUp(time.Now(), time.Minute)
+			reached.Store(0)
+			n.Cut()
+			time.Sleep(outage)
+			n.Heal()
+			f.caughtUp(time.Now(), time.Minute)
+			if got, want := reached.Load(), int64(outage/(10*time.Second)); min(got, 1) != min(want, 1) {
+				t.Errorf("after %v: told %d times that the server was reached", outage, got)
+			}
+		})
+	}
 }
