@@ -101,7 +101,7 @@ func (o *owner) takeRequests() {
 	failed := o.commit(t)
 	now := time.Now()
 	for _, c := range t.moved {
-		if o.runs[c.Upload.ID] != nil {
+		if o.runs[c.Upload.ID] != nil || c.To.Settled() || c.Reason == ReasonRemoved {
 			o.turns.note(c, now)
 		}
 	}
@@ -181,17 +181,19 @@ func (o *owner) settleRuns() {
 
 // pump starts what may start.
 func (o *owner) pump() {
-	now := time.Now()
-	waiting, next := o.waiting(now)
-	for len(waiting) > 0 && len(o.runs) < o.q.opts.Concurrent {
-		o.start(waiting[0])
-		waiting = waiting[1:]
-	}
-	if len(waiting) > 0 {
-		next = earlier(next, o.yield(len(waiting), now))
-	}
-	if o.turns.look = nil; !next.IsZero() {
-		o.turns.look = time.After(next.Sub(now))
+	if o.turns.look = nil; len(o.runs) < o.q.opts.Concurrent || len(o.stuck()) > 0 {
+		now := time.Now()
+		waiting, next := o.waiting(now)
+		for len(waiting) > 0 && len(o.runs) < o.q.opts.Concurrent {
+			o.start(waiting[0])
+			waiting = waiting[1:]
+		}
+		if len(waiting) > 0 {
+			next = earlier(next, o.yield(len(waiting), now))
+		}
+		if !next.IsZero() {
+			o.turns.look = time.After(next.Sub(now))
+		}
 	}
 	if o.drops == nil && len(o.leftovers()) > 0 {
 		d := newDropper(o.q, o.account)

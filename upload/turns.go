@@ -97,18 +97,23 @@ func (s *turns) take(n *turn) {
 	n.taken, n.heard, n.stuck = s.taken, false, time.Time{}
 }
 
+// stuck returns the uploads under way that fail.
+func (o *owner) stuck() (ids []string) {
+	for id := range o.runs {
+		if t := o.turns.of[id]; t != nil && !t.stuck.IsZero() {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
 // yield has uploads that fail for long give their turn to those that wait for one, of which there are n. It returns when
 // the next one may have to.
 func (o *owner) yield(n int, now time.Time) (next time.Time) {
 	if planted == bugKeepTurn {
 		return next
 	}
-	var ids []string
-	for id := range o.runs {
-		if t := o.turns.of[id]; t != nil && !t.stuck.IsZero() {
-			ids = append(ids, id)
-		}
-	}
+	ids := o.stuck()
 	slices.SortFunc(ids, func(a, b string) int { return o.turns.of[a].stuck.Compare(o.turns.of[b].stuck) })
 	t := &txn{o: o, staged: map[string]*staged{}}
 	for _, id := range ids {
