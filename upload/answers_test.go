@@ -238,3 +238,30 @@ func TestFailedKeepsItsCopy(t *testing.T) {
 		}
 	})
 }
+
+// TestErrorEndsWithProgress: why an attempt failed is told until the server has more than before, and no longer.
+func TestErrorEndsWithProgress(t *testing.T) {
+	bubble.Run(t, func(t *testing.T) {
+		w := newWorld(t, 3_000_000, nil)
+		broken := time.Now().Add(10 * time.Second)
+		w.srv.script = func(*http.Request, *tusCopy) *fault {
+			if time.Now().Before(broken) {
+				return &fault{status: 503}
+			}
+			return nil
+		}
+		if err := w.add(upload.Request{}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Second)
+		if u, _ := w.q.Get(id); u.Err == "" || u.State != upload.WaitingServer {
+			t.Errorf("while it fails: %s %q", u.State, u.Err)
+		}
+		if err := until(w.has(1_500_000)); err != nil {
+			t.Fatal(err)
+		}
+		if u, _ := w.q.Get(id); u.Err != "" || u.State != upload.Uploading {
+			t.Errorf("while it goes on: %s %q", u.State, u.Err)
+		}
+	})
+}
