@@ -84,6 +84,7 @@ type uploadKills struct {
 	o      UploadKillOptions
 	r      *UploadKillReport
 	client *program
+	before int64 // bytes that had reached the server's end before the upload
 }
 
 // RunUploadKills uploads a file by a process of its own to a server that is another, kills one or the other (SIGKILL)
@@ -136,12 +137,13 @@ func (k *uploadKills) prepare(ctx context.Context) (sum string, err error) {
 	if err := add.await(readyLimit); err != nil {
 		return "", fmt.Errorf("user add: %w: %s", err, add.said())
 	}
+	if err := k.between(); err != nil {
+		return "", err
+	}
 	if err := k.idle(ctx); err != nil {
 		return "", err
 	}
-	if err := k.count(); err != nil {
-		return "", err
-	}
+	k.before = k.arrivedThere()
 	return writeRandom(k.path("film.mp4"), k.o.Size, k.rng)
 }
 
@@ -149,7 +151,7 @@ func (k *uploadKills) prepare(ctx context.Context) (sum string, err error) {
 // server that is ended then: hashing a password takes more memory than anything that is measured here.
 func (k *uploadKills) idle(ctx context.Context) error {
 	for _, measured := range []bool{false, true} {
-		t := newTalker("ada", k.argv("chat", Channel, "--json", "--profile", k.path("ada"), "--server", "http://"+k.addr,
+		t := newTalker("ada", k.argv("chat", Channel, "--json", "--profile", k.path("ada"), "--server", k.via(),
 			"--user", "ada", "--password-file", k.path("password")), &History{})
 		if err := t.start(ctx, false); err != nil {
 			return err
@@ -171,8 +173,9 @@ func (k *uploadKills) idle(ctx context.Context) error {
 	return nil
 }
 
-// count puts a proxy between client and server that counts what is sent.
-func (k *uploadKills) count() error {
+// between puts a proxy between clients and server that counts what is sent. All clients go through it, since a session is
+// for one address.
+func (k *uploadKills) between() error {
 	p, err := faultnet.NewProxy(faultnet.ProxyOptions{Upstream: k.addr})
 	if err != nil {
 		return err
@@ -180,6 +183,12 @@ func (k *uploadKills) count() error {
 	k.proxies = append(k.proxies, p)
 	return p.Start()
 }
+
+// via is the server's address for clients.
+func (k *uploadKills) via() string { return "http://" + k.proxies[0].Addr() }
+
+// arrivedThere is how many bytes of anything have reached the server's end.
+func (k *uploadKills) arrivedThere() int64 { return k.proxies[0].Link().Stats().BytesUp }
 
 // writeRandom writes a file of random bytes and returns its SHA-256.
 func writeRandom(name string, size int64, rng *rand.Rand) (string, error) {
@@ -218,7 +227,7 @@ func (k *uploadKills) note() {
 }
 
 func (k *uploadKills) startClient(ctx context.Context) (err error) {
-	k.client, err = startProgram(ctx, k.o.Upload(k.path("film.mp4"), k.path("ada"), "http://"+k.proxies[0].Addr(), "ada", k.path("password")), nil, nil)
+	k.client, err = startProgram(ctx, k.o.Upload(k.path("film.mp4"), k.path("ada"), k.via(), "ada", k.path("password")), nil, nil)
 	return err
 }
 
@@ -308,7 +317,7 @@ func (k *uploadKills) folder() string { return filepath.Join(k.path("data"), "up
 func (k *uploadKills) judge(ctx context.Context, sum string) error {
 	problem := func(format string, args ...any) { k.r.Problems = append(k.r.Problems, fmt.Sprintf(format, args...)) }
 	k.server.kill()
-	k.r.Again = k.proxies[0].Link().Stats().BytesUp - k.o.Size
+	k.r.Again = k.arrivedThere() - k.before - k.o.Size
 	if most := int64(k.r.ClientKills+k.r.ServerKills) * chunkMost; k.r.Again > most {
 		problem("%d bytes were sent again, %d are the chunks that were under way", k.r.Again, most)
 	}
