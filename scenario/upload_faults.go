@@ -147,12 +147,9 @@ func (p *uploadWorld) during(name, who string, do func() error) error {
 	return err
 }
 
-// renewedBack is how soon the server has a new byte where the session ran out in the outage, so that it has to be renewed
-// first.
-//
-// TODO(uploads): that is how long a dial may hang which began in the outage, of the refresh or of the connection while it
-// waits for it. 2 s is what the client promises; dials as short as those of a connection with a token would do.
-const renewedBack = 5 * time.Second
+// renewedBack is how soon the server has a new byte where the session ran out in the outage: it has to be renewed first,
+// and the server to refuse the token that was fetched before. 2 s is what the client promises for a connection.
+const renewedBack = 2 * time.Second
 
 // noticed is how long the last outage is at least. One that ends before anybody noticed it is TCP's to mend, whose
 // retransmission may come as long after its end as it lasted.

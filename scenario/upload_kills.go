@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/chatsdk/chatsdk/faultnet"
 	"github.com/chatsdk/chatsdk/server/sqlite"
 	"github.com/chatsdk/chatsdk/server/uploads"
 )
@@ -25,6 +26,8 @@ const (
 	uploadEnd = 10 * time.Minute
 	// memoryOver is what uploading a file of any size may cost a process beyond what it needs when idle.
 	memoryOver = 32 << 20
+	// chunkMost is the largest chunk that a server which takes checksums is sent, whole or not at all: what a kill may cost.
+	chunkMost = 64 << 20
 )
 
 // UploadKillOptions say how processes are killed that upload. Program, Upload and Dir are required.
@@ -48,6 +51,7 @@ type UploadKillReport struct {
 	Size                     int64
 	ClientKills, ServerKills int
 	SHA256                   string // of the file, in the server's row and of what it kept; empty if they differ
+	Again                    int64  // bytes beyond the file's that reached the server's end, headers and chat included
 	// Peaks of resident memory in bytes, the highest of all lives, and what an idle process of the kind has. 0 where the
 	// system doesn't tell.
 	ClientPeak, ClientIdle, ServerPeak, ServerIdle int64
@@ -64,6 +68,7 @@ func (r UploadKillReport) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d bytes uploaded over %d kills of the client and %d of the server (seed %d, %v), SHA-256 %s\n",
 		r.Size, r.ClientKills, r.ServerKills, r.Seed, r.Took.Round(100*time.Millisecond), cmp.Or(r.SHA256, "NOT the same"))
+	fmt.Fprintf(&b, "sent again: %s, %s for each kill\n", mib(r.Again), mib(r.Again/int64(max(r.ClientKills+r.ServerKills, 1))))
 	fmt.Fprintf(&b, "peak memory: client %s, %s over idle; server %s, %s over idle\n",
 		mib(r.ClientPeak), mib(r.ClientPeak-r.ClientIdle), mib(r.ServerPeak), mib(r.ServerPeak-r.ServerIdle))
 	for _, p := range r.Problems {
@@ -79,11 +84,13 @@ type uploadKills struct {
 	o      UploadKillOptions
 	r      *UploadKillReport
 	client *program
+	before int64 // bytes that had reached the server's end before the upload
 }
 
 // RunUploadKills uploads a file by a process of its own to a server that is another, kills one or the other (SIGKILL)
 // whenever some more of the file has arrived, and starts it again. In the end the server has to have the file once, with
-// the same SHA-256, and neither process may have needed more than 32 MiB beyond what it needs when idle.
+// the same SHA-256, nothing may have been sent twice but a chunk for each kill, and neither process may have needed more than
+// 32 MiB beyond what it needs when idle.
 func RunUploadKills(ctx context.Context, o UploadKillOptions) (r UploadKillReport, err error) {
 	if o.Size <= 0 {
 		o.Size = 1 << 30
@@ -130,9 +137,13 @@ func (k *uploadKills) prepare(ctx context.Context) (sum string, err error) {
 	if err := add.await(readyLimit); err != nil {
 		return "", fmt.Errorf("user add: %w: %s", err, add.said())
 	}
+	if err := k.between(); err != nil {
+		return "", err
+	}
 	if err := k.idle(ctx); err != nil {
 		return "", err
 	}
+	k.before = k.arrivedThere()
 	return writeRandom(k.path("film.mp4"), k.o.Size, k.rng)
 }
 
@@ -140,7 +151,7 @@ func (k *uploadKills) prepare(ctx context.Context) (sum string, err error) {
 // server that is ended then: hashing a password takes more memory than anything that is measured here.
 func (k *uploadKills) idle(ctx context.Context) error {
 	for _, measured := range []bool{false, true} {
-		t := newTalker("ada", k.argv("chat", Channel, "--json", "--profile", k.path("ada"), "--server", "http://"+k.addr,
+		t := newTalker("ada", k.argv("chat", Channel, "--json", "--profile", k.path("ada"), "--server", k.via(),
 			"--user", "ada", "--password-file", k.path("password")), &History{})
 		if err := t.start(ctx, false); err != nil {
 			return err
@@ -161,6 +172,23 @@ func (k *uploadKills) idle(ctx context.Context) error {
 	}
 	return nil
 }
+
+// between puts a proxy between clients and server that counts what is sent. All clients go through it, since a session is
+// for one address.
+func (k *uploadKills) between() error {
+	p, err := faultnet.NewProxy(faultnet.ProxyOptions{Upstream: k.addr})
+	if err != nil {
+		return err
+	}
+	k.proxies = append(k.proxies, p)
+	return p.Start()
+}
+
+// via is the server's address for clients.
+func (k *uploadKills) via() string { return "http://" + k.proxies[0].Addr() }
+
+// arrivedThere is how many bytes of anything have reached the server's end.
+func (k *uploadKills) arrivedThere() int64 { return k.proxies[0].Link().Stats().BytesUp }
 
 // writeRandom writes a file of random bytes and returns its SHA-256.
 func writeRandom(name string, size int64, rng *rand.Rand) (string, error) {
@@ -199,7 +227,7 @@ func (k *uploadKills) note() {
 }
 
 func (k *uploadKills) startClient(ctx context.Context) (err error) {
-	k.client, err = startProgram(ctx, k.o.Upload(k.path("film.mp4"), k.path("ada"), "http://"+k.addr, "ada", k.path("password")), nil, nil)
+	k.client, err = startProgram(ctx, k.o.Upload(k.path("film.mp4"), k.path("ada"), k.via(), "ada", k.path("password")), nil, nil)
 	return err
 }
 
@@ -289,6 +317,10 @@ func (k *uploadKills) folder() string { return filepath.Join(k.path("data"), "up
 func (k *uploadKills) judge(ctx context.Context, sum string) error {
 	problem := func(format string, args ...any) { k.r.Problems = append(k.r.Problems, fmt.Sprintf(format, args...)) }
 	k.server.kill()
+	k.r.Again = k.arrivedThere() - k.before - k.o.Size
+	if most := int64(k.r.ClientKills+k.r.ServerKills) * chunkMost; k.r.Again > most {
+		problem("%d bytes were sent again, %d are the chunks that were under way", k.r.Again, most)
+	}
 	entries, err := os.ReadDir(k.folder())
 	if err != nil {
 		return err

@@ -91,6 +91,11 @@ var answerRows = []answers{
 		log: "OPTIONS >204, POST >201, PATCH 0>410, POST >201, PATCH 0>204",
 	},
 	{
+		name: "410 of a server that says no more", method: "PATCH", faults: []*fault{{vanish: 410, bare: true}},
+		log: "OPTIONS >204, POST >201, PATCH 0>410, POST >201, PATCH 0>204", atMost: 3 * time.Second,
+	},
+	{name: "creation gone", method: "POST", faults: []*fault{{status: 410, bare: true}}, code: upload.CodeRefused, log: "OPTIONS >204, POST >410"},
+	{
 		name: "404 of a proxy", method: "PATCH", faults: repeat(3, &fault{status: 404, bare: true}), atMost: 5 * time.Second,
 		log: "OPTIONS >204, POST >201, PATCH 0>404, HEAD >200, PATCH 0>404, HEAD >200, PATCH 0>404, HEAD >200, PATCH 0>204",
 	},
@@ -230,6 +235,33 @@ func TestFailedKeepsItsCopy(t *testing.T) {
 		w.srv.script = nil
 		if err := errors.Join(w.q.Retry(context.Background(), id), w.done(), w.copies(1)); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// TestErrorEndsWithProgress: why an attempt failed is told until the server has more than before, and no longer.
+func TestErrorEndsWithProgress(t *testing.T) {
+	bubble.Run(t, func(t *testing.T) {
+		w := newWorld(t, 3_000_000, nil)
+		broken := time.Now().Add(10 * time.Second)
+		w.srv.script = func(*http.Request, *tusCopy) *fault {
+			if time.Now().Before(broken) {
+				return &fault{status: 503}
+			}
+			return nil
+		}
+		if err := w.add(upload.Request{}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Second)
+		if u, _ := w.q.Get(id); u.Err == "" || u.State != upload.WaitingServer {
+			t.Errorf("while it fails: %s %q", u.State, u.Err)
+		}
+		if err := until(w.has(1_500_000)); err != nil {
+			t.Fatal(err)
+		}
+		if u, _ := w.q.Get(id); u.Err != "" || u.State != upload.Uploading {
+			t.Errorf("while it goes on: %s %q", u.State, u.Err)
 		}
 	})
 }

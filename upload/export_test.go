@@ -35,6 +35,7 @@ const (
 	BugOtherAccount  = bugOtherAccount
 	BugForgetCancel  = bugForgetCancel
 	BugTrustAhead    = bugTrustAhead
+	BugKeepTurn      = bugKeepTurn
 	LastBug          = bugLast
 )
 

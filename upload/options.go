@@ -46,8 +46,9 @@ type Options struct {
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
 	TLSConfig   *tls.Config
 
-	// Concurrent is the most uploads that are under way at once; one that waits for network, server, lock or token keeps
-	// its turn. Defaults to 2.
+	// Concurrent is the most uploads that are under way at once. One that waits for network or token keeps its turn; one
+	// that the server answers and doesn't let go on for 20 s gives it to another that waits. They go in the order in
+	// which they were added, but first those whose copy the server forgets within a day. Defaults to 2.
 	Concurrent int
 	// MaxUploads is the most rows, settled ones included. Defaults to 10,000. Settled ones make room for new ones.
 	MaxUploads int

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"time"
 )
 
 // owner is the state of the one goroutine that owns the queue: it decides who goes, and writes to the store.
@@ -11,7 +12,8 @@ type owner struct {
 	q       *Queue
 	rows    map[string]*Upload // none is changed once it is here
 	runs    map[string]*run    // uploads under way
-	drops   *dropper           // or nil
+	turns   turns
+	drops   *dropper // or nil
 	order   uint64
 	account string
 	landed  chan *run     // runs that are over
@@ -34,7 +36,7 @@ func (r request) finish(err error) {
 
 func newOwner(q *Queue) owner {
 	return owner{
-		q: q, rows: map[string]*Upload{}, runs: map[string]*run{},
+		q: q, rows: map[string]*Upload{}, runs: map[string]*run{}, turns: turns{of: map[string]*turn{}},
 		landed: make(chan *run, q.opts.Concurrent), dropped: make(chan struct{}, 1),
 	}
 }
@@ -73,6 +75,7 @@ func (o *owner) run() {
 				o.drops.cancel()
 			}
 		case <-o.q.wake:
+		case <-o.turns.look:
 		case r := <-o.landed:
 			if o.runs[r.id] == r {
 				delete(o.runs, r.id)
@@ -96,6 +99,12 @@ func (o *owner) takeRequests() {
 		errs[i] = r.apply(t)
 	}
 	failed := o.commit(t)
+	now := time.Now()
+	for _, c := range t.moved {
+		if o.runs[c.Upload.ID] != nil || c.To.Settled() || c.Reason == ReasonRemoved {
+			o.turns.note(c, now)
+		}
+	}
 	for i, r := range requests {
 		switch {
 		case errs[i] != nil || failed != nil:
@@ -172,17 +181,18 @@ func (o *owner) settleRuns() {
 
 // pump starts what may start.
 func (o *owner) pump() {
-	if len(o.runs) < o.q.opts.Concurrent {
-		for _, u := range o.waiting() {
-			if len(o.runs) == o.q.opts.Concurrent {
-				break
-			}
-			r := newRun(o.q, u.clone())
-			o.runs[u.ID] = r
-			o.q.wg.Go(func() {
-				r.main()
-				o.landed <- r
-			})
+	if o.turns.look = nil; len(o.runs) < o.q.opts.Concurrent || len(o.stuck()) > 0 {
+		now := time.Now()
+		waiting, next := o.waiting(now)
+		for len(waiting) > 0 && len(o.runs) < o.q.opts.Concurrent {
+			o.start(waiting[0])
+			waiting = waiting[1:]
+		}
+		if len(waiting) > 0 {
+			next = earlier(next, o.yield(len(waiting), now))
+		}
+		if !next.IsZero() {
+			o.turns.look = time.After(next.Sub(now))
 		}
 	}
 	if o.drops == nil && len(o.leftovers()) > 0 {
@@ -196,17 +206,31 @@ func (o *owner) pump() {
 	}
 }
 
-// waiting returns the uploads whose turn may come, in order.
-func (o *owner) waiting() []*Upload {
-	var out []*Upload
+// start lets an upload go.
+func (o *owner) start(u *Upload) {
+	r := newRun(o.q, u.clone())
+	o.runs[u.ID] = r
+	o.q.wg.Go(func() {
+		r.main()
+		o.landed <- r
+	})
+}
+
+// waiting returns the uploads whose turn may come, in order, and when that of another one may.
+func (o *owner) waiting(now time.Time) (out []*Upload, next time.Time) {
 	for id, u := range o.rows {
 		mine := u.Account == o.account || planted == bugOtherAccount
-		if mine && o.runs[id] == nil && !u.State.Settled() && u.State != Paused {
-			out = append(out, u)
+		if !mine || o.runs[id] != nil || u.State.Settled() || u.State == Paused {
+			continue
 		}
+		if at, ok := o.turns.mayGo(id, now); !ok {
+			next = earlier(next, at)
+			continue
+		}
+		out = append(out, u)
 	}
-	slices.SortFunc(out, func(a, b *Upload) int { return cmp.Compare(a.Order, b.Order) })
-	return out
+	slices.SortFunc(out, func(a, b *Upload) int { return o.turns.compare(a, b, now) })
+	return out, next
 }
 
 // leftovers returns the uploads of the present account with copies to be dropped, in order. While an upload is under way

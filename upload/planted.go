@@ -20,6 +20,7 @@ const (
 	bugOtherAccount      // whoever is signed in uploads whatever is there
 	bugForgetCancel      // a cancelled upload's copy is dropped only while the process lives
 	bugTrustAhead        // an offset beyond what was sent is believed
+	bugKeepTurn          // an upload that the server chokes on keeps its turn
 	bugLast              // none: one more than the last
 )
 

@@ -23,6 +23,7 @@ var checks = map[string]func(t *testing.T) error{
 	"accounts stay apart":               checkAccounts,
 	"a cancelled copy is dropped":       checkCancel,
 	"no offset is believed blindly":     checkAhead,
+	"a stuck file lets others go":       checkTurns,
 }
 
 // TestChecks runs each of them against the code as it is.
@@ -54,6 +55,7 @@ var planted = map[upload.Bug]string{
 	upload.BugOtherAccount:  "accounts stay apart",
 	upload.BugForgetCancel:  "a cancelled copy is dropped",
 	upload.BugTrustAhead:    "no offset is believed blindly",
+	upload.BugKeepTurn:      "a stuck file lets others go",
 }
 
 // TestPlantedBugsAreFound switches each bug on and demands that its check fails.

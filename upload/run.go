@@ -311,8 +311,11 @@ func (r *run) tell(ev event, c Change) {
 		}
 		u = t.edit(r.id, false)
 		u.Progress, u.Offset = p, p.Acked
-		if c.Err != nil {
+		switch {
+		case c.Err != nil:
 			u.Err = c.Err.Error()
+		case ev == evSend && c.Reason != ReasonStarted: // an answer came
+			u.Err = ""
 		}
 		t.move(r.id, ev, c)
 		return nil
@@ -328,6 +331,9 @@ func (r *run) tellProgress() {
 			return errNotWanted
 		}
 		u = t.edit(r.id, false)
+		if p.Acked > u.Progress.Acked {
+			u.Err = ""
+		}
 		u.Progress, u.Offset = p, p.Acked
 		t.moved = append(t.moved, Change{Upload: *u, From: u.State, To: u.State, Reason: ReasonProgress})
 		return nil

@@ -111,10 +111,10 @@ func judge(s step, r reply, limit time.Duration) verdict {
 		v.kind, v.code = kindAuth, CodeForbidden
 	case http.StatusNotFound, http.StatusGone:
 		v.kind, v.code = kindLost, CodeRefused
-		if !tus {
+		if !tus && r.status == http.StatusNotFound { // what stands before a server that starts says so too; nobody says 410 so
 			v.kind = kindStrange
 		}
-		if s == stepCreate && tus {
+		if s == stepCreate && v.kind == kindLost {
 			v.kind = kindFatal
 		}
 	case http.StatusConflict:
