@@ -16,8 +16,10 @@ type hashJob struct {
 	err    error
 }
 
-// startJob hashes up to a position. Where sum isn't nil it takes what lies from from on.
+// startJob hashes up to a position. Where sum isn't nil it takes what lies from from on. One that is under way is given
+// up: a chunk that is sent again finds that of the next one, begun beside the first try.
 func (r *run) startJob(from, to int64, sum hash.Hash) {
+	r.endJob()
 	ctx, cancel := context.WithCancelCause(r.ctx)
 	j := &hashJob{cancel: cancel, done: make(chan struct{}), from: from, to: to}
 	r.job = j

@@ -34,7 +34,7 @@ func (r *run) patch() verdict {
 		if to = ready.to; ready.whole != "" {
 			sum = ready.whole
 		}
-		if to < r.u.Source.Size { // the next chunk's, while this one is sent
+		if to < r.u.Source.Size && (r.job == nil || r.job.from != to) { // the next chunk's, while this one is sent
 			r.startJob(to, r.chunks.end(to, r.u.Source.Size), r.caps.sum())
 		}
 	} else {
