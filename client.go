@@ -195,7 +195,8 @@ func (c *Client) onRoundTrip(rtt time.Duration, err error) {
 // server doesn't refuse for good. It returns at once; Watch tells what happens.
 func (c *Client) Connect() { c.rt.Connect() }
 
-// Disconnect closes the connection and stays disconnected. Queued messages stay queued.
+// Disconnect closes the connection and stays disconnected. Queued messages stay queued. It returns at once: what is sent
+// in the same moment may still leave. Watch tells when the connection is closed.
 func (c *Client) Disconnect() { c.rt.Disconnect() }
 
 // onReached lets a session that couldn't be renewed in an outage be renewed at its end, once for each outage: it backs off

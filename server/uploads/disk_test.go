@@ -3,6 +3,7 @@ package uploads_test
 import (
 	"bytes"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"sync"
@@ -92,9 +93,7 @@ func (d *disk) Sync() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.kept = map[string]*inode{}
-	for name, node := range d.names {
-		d.kept[name] = node
-	}
+	maps.Copy(d.kept, d.names)
 	return nil
 }
 

@@ -181,7 +181,7 @@ func TestKilledServer(t *testing.T) {
 	}
 	path := create()
 	acked, kept := int64(0), 0
-	for kill := 0; kill < 8; kill++ {
+	for kill := range 8 {
 		acked = c.sendUntilKilled(rng, path, whole, acked)
 		c = startChild(t, dir)
 		c.token = in.Token
