@@ -203,13 +203,16 @@ func (k *kills) startServer(ctx context.Context) error {
 
 // killAll lets the clients talk and kills until enough were killed.
 func (k *kills) killAll(ctx context.Context) error {
-	for range k.o.Kills {
+	turn := 0 // of the server in each round of victims
+	for n := range k.o.Kills {
+		if n%(serverShare+1) == 0 {
+			turn = k.rng.IntN(serverShare + 1)
+		}
 		if err := k.talk(ctx, time.Duration(k.rng.Int64N(int64(2*k.o.MeanPause)))); err != nil {
 			return err
 		}
-		victim := k.rng.IntN(serverShare + 1)
 		again := k.rng.IntN(2) == 0
-		if victim == serverShare {
+		if n%(serverShare+1) == turn {
 			k.server.kill()
 			k.report.ServerKills++
 			if err := k.startServer(ctx); err != nil {
