@@ -26,6 +26,8 @@ FROM ?= 1
 DEVICE_SEEDS ?= 1000
 TOKEN_RUNS ?= 100000
 KILLS ?= 200
+UPLOAD_MIB ?= 1024
+UPLOAD_KILLS ?= 20
 SEED ?=
 FUZZTIME ?= 30s
 TEST_TIMEOUT ?= 40m
@@ -60,14 +62,16 @@ fmt: $(GOLANGCI) ## format all Go files
 	$(GOLANGCI) fmt
 	$(GO) mod tidy
 
-bench: ## measurements on real sockets, beside centrifuge-js (needs npm)
+bench: ## measurements on real sockets, beside centrifuge-js and tus-js-client (needs npm)
 	if [ -f bench/js/package-lock.json ]; then cd bench/js && npm ci --no-audit --no-fund; fi
 	cd bench && $(GO) run .
 
-soak: ## the long tests: SEEDS=200 random worlds and DEVICE_SEEDS=1000 with power loss, FROM=1 on, TOKEN_RUNS=100000, KILLS=200; or SEED=n again
+soak: ## the long tests: SEEDS=200 random worlds, of uploads too, and DEVICE_SEEDS=1000 with power loss, FROM=1 on, TOKEN_RUNS=100000, KILLS=200, UPLOAD_MIB=1024; or SEED=n again
 	SOAK_SEEDS=$(SEEDS) SOAK_FROM=$(FROM) SEED=$(SEED) $(SOAK) -run '^TestRandomWorlds$$' ./scenario
 	SOAK_SEEDS=$(DEVICE_SEEDS) SOAK_FROM=$(FROM) SEED=$(SEED) $(SOAK) -run '^TestDurableWorlds$$' ./scenario
+	SOAK_SEEDS=$(SEEDS) SOAK_FROM=$(FROM) SEED=$(SEED) $(SOAK) -run '^TestUploadWorlds$$' ./scenario
 	KILLS=$(KILLS) SEED=$(SEED) $(SOAK) -run '^TestKilledProcessesLoseNothing$$' ./cmd/chatsdk
+	UPLOAD_MIB=$(UPLOAD_MIB) UPLOAD_KILLS=$(UPLOAD_KILLS) SEED=$(SEED) $(SOAK) -run '^(TestKilledUploadGoesOn|TestUploadNeedsLittleMemory)$$' ./cmd/chatsdk
 	SOAK_SEEDS=$(SEEDS) SEED=$(SEED) $(SOAK) -run '^TestNoDuplicateEffects$$' ./api
 	TOKEN_RUNS=$(TOKEN_RUNS) SEED=$(SEED) $(SOAK) -run '^TestNoLogoutWithAValidGrant$$' ./token
 	SOAK_HOURS=50 $(SOAK) -run '^TestLossyHour' ./realtime

@@ -96,6 +96,7 @@ func (c *Client) onPublication(ch *channel, data []byte) {
 		c.inbox.Refresh(ch.name)
 		return
 	}
+	c.chatActive()
 	c.inbox.Receive(message(m))
 	c.delivered(m)
 }

@@ -30,6 +30,7 @@ type Client struct {
 	rt      *realtime.Client
 	queue   *outbox.Queue
 	inbox   *inbox.Inbox
+	up      uploads
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -62,6 +63,7 @@ func Open(ctx context.Context, opts Options) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{opts: opts, log: opts.Logger, http: opts.httpClient(), channels: map[string]*channel{}}
+	c.up.init()
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.ep = &endpoints{base: base, http: c.http, timeout: opts.CallTimeout}
 	if err := c.open(ctx); err != nil {
@@ -95,7 +97,7 @@ func (c *Client) open(ctx context.Context) (err error) {
 		return err
 	}
 	c.rt, err = realtime.New(realtime.Options{
-		URL: c.ep.websocket(), Token: connectionTokens{c.tokens}, DialContext: o.DialContext, TLSConfig: o.TLSConfig,
+		URL: c.ep.websocket(), Token: connectionTokens{c.tokens}, DialContext: c.telling(o.DialContext), TLSConfig: o.TLSConfig,
 		Profile: o.Profile, Name: "chatsdk-go", Rand: fork(o.Rand), Logger: c.log,
 		OnRoundTrip: c.onRoundTrip, OnConnected: c.onConnected, OnReached: c.onReached,
 	})
@@ -115,6 +117,9 @@ func (c *Client) open(ctx context.Context) (err error) {
 		if err := c.queue.SetAccount(ctx, c.account(t.User)); err != nil {
 			return fmt.Errorf("open queue: %w", err)
 		}
+	}
+	if err := c.openUploads(ctx); err != nil {
+		return fmt.Errorf("open uploads: %w", err)
 	}
 	if err := c.rt.Start(); err != nil {
 		return err
@@ -137,6 +142,9 @@ func (c *Client) Close() error {
 		// The connection first: its last events may still reach the queue and the inbox.
 		if c.rt != nil {
 			errs = append(errs, c.rt.Close())
+		}
+		if c.up.queue != nil {
+			errs = append(errs, c.up.queue.Close())
 		}
 		if c.queue != nil {
 			errs = append(errs, c.queue.Close())
@@ -187,14 +195,17 @@ func (c *Client) onRoundTrip(rtt time.Duration, err error) {
 // server doesn't refuse for good. It returns at once; Watch tells what happens.
 func (c *Client) Connect() { c.rt.Connect() }
 
-// Disconnect closes the connection and stays disconnected. Queued messages stay queued.
+// Disconnect closes the connection and stays disconnected. Queued messages stay queued. It returns at once: what is sent
+// in the same moment may still leave. Watch tells when the connection is closed.
 func (c *Client) Disconnect() { c.rt.Disconnect() }
 
 // onReached lets a session that couldn't be renewed in an outage be renewed at its end, once for each outage: it backs off
 // for up to a minute, and knows nothing of the connection's dial, which got through.
 func (c *Client) onReached() {
 	if c.cutOff.CompareAndSwap(true, false) {
+		c.http.CloseIdleConnections() // they may have died in the outage without a word
 		c.tokens.NetworkChanged()
+		c.uploadsBack()
 	}
 }
 
@@ -205,6 +216,8 @@ func (c *Client) NetworkChanged() {
 	c.ep.api.NetworkChanged()
 	c.ep.auth.NetworkChanged()
 	c.rt.NetworkChanged()
+	c.up.away.Store(false)
+	c.kickUploads()
 }
 
 // SetProfile changes how much effort goes into being quick: realtime.Foreground while somebody is waiting,

@@ -6,6 +6,7 @@ import (
 	"log"
 	"net"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/chatsdk/chatsdk"
@@ -14,7 +15,7 @@ import (
 	"github.com/chatsdk/chatsdk/server/sqlite"
 )
 
-// startServer is what `chatsdk serve` and `chatsdk user add ada` do, in this process; folder is empty.
+// startServer is what `chatsdk serve` and `chatsdk user add ada` do, in this process; folder may be used.
 func startServer() (address, folder string, stop func()) {
 	ctx := context.Background()
 	must := func(err error) {
@@ -26,7 +27,12 @@ func startServer() (address, folder string, stop func()) {
 	must(err)
 	key, err := db.Key(ctx)
 	must(err)
-	s, err := server.New(server.Config{Store: db, Key: key, Argon: server.Argon{Time: 1, MemoryKiB: 8, Threads: 1}})
+	folder, err = os.MkdirTemp("", "example")
+	must(err)
+	s, err := server.New(server.Config{
+		Store: db, Key: key, Argon: server.Argon{Time: 1, MemoryKiB: 8, Threads: 1},
+		Uploads: server.Uploads{Dir: filepath.Join(folder, "uploads")},
+	})
 	must(err)
 	must(s.Start(ctx))
 	must(s.AddUser(ctx, "ada", "correct horse"))
@@ -34,13 +40,11 @@ func startServer() (address, folder string, stop func()) {
 	must(err)
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(ln) }()
-	folder, err = os.MkdirTemp("", "example")
-	must(err)
 	return "http://" + ln.Addr().String(), folder, func() {
-		must(os.RemoveAll(folder))
 		must(s.Kill())
 		must(<-served)
 		must(db.Close())
+		must(os.RemoveAll(folder))
 	}
 }
 

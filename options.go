@@ -33,6 +33,10 @@ type Options struct {
 	// zero value works.
 	Queue outbox.Options
 
+	// UploadRate bounds what uploads send together, in bytes a second. Defaults to 0, no bound: they leave room for
+	// messages by themselves.
+	UploadRate int64
+
 	// Profile is how much effort goes into being quick. Defaults to realtime.Foreground.
 	Profile realtime.Profile
 

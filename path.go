@@ -35,11 +35,13 @@ func (c *Client) account(user string) string { return user + "@" + c.ep.base.Str
 // former one is given up first, and nothing is under way any more when it returns.
 func (c *Client) useAccount(ctx context.Context, user string) error {
 	account := c.account(user)
-	if c.queue.State().Account == account {
-		return nil
+	if c.queue.State().Account != account {
+		c.rt.Disconnect()
+		if err := c.queue.SetAccount(ctx, account); err != nil {
+			return err
+		}
 	}
-	c.rt.Disconnect()
-	return c.queue.SetAccount(ctx, account)
+	return c.useUploadAccount(ctx, account)
 }
 
 // onConnected settles with the queue what the server took before, and lets it send. It runs on the connection's
@@ -64,6 +66,8 @@ func (c *Client) onConnected(data []byte) {
 	}
 	c.ep.api.ServerUp()
 	c.updateReady()
+	c.onReached()   // also where the dial had its token: a refresh may still wait on a connection that is dead
+	c.uploadsBack() // followConnection may be waiting for a ping on such a one
 }
 
 // followConnection holds the queue and the inbox back while there is no connection, and looks for another way for what
@@ -79,9 +83,10 @@ func (c *Client) followConnection() {
 			if !ok {
 				return
 			}
-			if r := change.Reason; r == realtime.ReasonUnreachable || r == realtime.ReasonLinkDead || r == realtime.ReasonLinkLost {
+			if unreachable(change.Reason) {
 				c.cutOff.Store(true)
 			}
+			c.followReach(change)
 			switch up := c.updateReady(); {
 			case up:
 				retry.Stop()
@@ -140,7 +145,7 @@ func (c *Client) tryHTTP() {
 		c.setHTTP(false)
 		return
 	}
-	if c.queue.Len() == 0 {
+	if c.queue.Len() == 0 && !c.uploadsWait() {
 		return
 	}
 	if _, ok := c.tokens.Tokens(); ok {
@@ -155,6 +160,9 @@ func (c *Client) setHTTP(works bool) {
 	c.mu.Unlock()
 	if changed {
 		c.updateReady()
+	}
+	if works {
+		c.uploadsBack()
 	}
 }
 

@@ -8,7 +8,9 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -29,6 +31,18 @@ type host struct {
 	net  *faultnet.Network
 	link *faultnet.Link
 	db   *sqlite.DB
+	dir  string                                                          // of the server's uploads
+	door func(w http.ResponseWriter, r *http.Request, next http.Handler) // or nil; stands before the server
+}
+
+func (h *host) wrap(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if h.door != nil && strings.HasPrefix(r.URL.Path, "/api/uploads/") {
+			h.door(w, r, next)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // withHost runs f in a bubble with a server that takes 10,000 messages a second of ada and bob.
@@ -40,8 +54,9 @@ func withHost(t *testing.T, f func(t *testing.T, h *host)) {
 			t.Fatal(err)
 		}
 		cheap := server.Argon{Time: 1, MemoryKiB: 8, Threads: 1}
+		h := &host{net: faultnet.NewNetwork(1), db: db, dir: t.TempDir()}
 		srv, err := server.New(server.Config{
-			Store: db, Key: bytes.Repeat([]byte("k"), 32), Argon: cheap, Logger: slog.New(slog.DiscardHandler),
+			Uploads: server.Uploads{Dir: h.dir}, Wrap: h.wrap, Store: db, Key: bytes.Repeat([]byte("k"), 32), Argon: cheap, Logger: slog.New(slog.DiscardHandler),
 			Limits: server.Limits{MessagesPerSecond: 10_000, MessageBurst: 10_000},
 		})
 		if err != nil {
@@ -55,7 +70,6 @@ func withHost(t *testing.T, f func(t *testing.T, h *host)) {
 		if err := srv.Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		h := &host{net: faultnet.NewNetwork(1), db: db}
 		h.link = h.net.Link("phone", "server")
 		h.link.Set(faultnet.Symmetric(100 * time.Millisecond))
 		ln, err := h.net.Listen("server:80")
@@ -77,8 +91,18 @@ func withHost(t *testing.T, f func(t *testing.T, h *host)) {
 // open makes a client on the phone; wrap may stand between it and the network.
 func (h *host) open(t *testing.T, store chatsdk.Store, wrap func(net.Conn) net.Conn) *chatsdk.Client {
 	t.Helper()
+	c, err := h.openWith(t, store, wrap)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// openWith is open for a store that may refuse.
+func (h *host) openWith(t *testing.T, store chatsdk.Store, wrap func(net.Conn) net.Conn) (*chatsdk.Client, error) {
+	t.Helper()
 	dial := h.net.Dialer("phone")
-	c, err := chatsdk.Open(t.Context(), chatsdk.Options{
+	return chatsdk.Open(t.Context(), chatsdk.Options{
 		Server: "http://server", Store: store, Rand: rand.New(rand.NewPCG(1, 2)),
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			conn, err := dial(ctx, network, addr)
@@ -88,10 +112,6 @@ func (h *host) open(t *testing.T, store chatsdk.Store, wrap func(net.Conn) net.C
 			return conn, err
 		},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
 }
 
 // stored returns the users and texts of a channel, in order.

@@ -23,7 +23,15 @@ func (c *Client) SendEntry(ctx context.Context, e outbox.Entry) (outbox.Entry, e
 	if c.ctx.Err() != nil {
 		return outbox.Entry{}, ErrClosed
 	}
-	return c.queue.Enqueue(ctx, e)
+	return c.enqueue(ctx, e)
+}
+
+func (c *Client) enqueue(ctx context.Context, e outbox.Entry) (outbox.Entry, error) {
+	e, err := c.queue.Enqueue(ctx, e)
+	if err == nil {
+		c.chatActive()
+	}
+	return e, err
 }
 
 // Durable says whether a queued message survives the end of the process.
@@ -94,7 +102,8 @@ func refusal(p *wire.Problem) *outbox.Refusal {
 		RetryAfter: time.Duration(p.RetryAfterMS) * time.Millisecond,
 	}
 	switch p.Code {
-	case wire.CodeBadRequest, wire.CodeTooLarge, wire.CodeForbidden, wire.CodeNotFound, wire.CodeInvalidChannel, wire.CodeIDReused:
+	case wire.CodeBadRequest, wire.CodeTooLarge, wire.CodeForbidden, wire.CodeNotFound, wire.CodeInvalidChannel, wire.CodeIDReused,
+		wire.CodeAttachmentUnusable:
 		r.Permanent = true
 	}
 	return r

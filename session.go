@@ -60,11 +60,15 @@ func (c *Client) signIn(ctx context.Context, user, password string) error {
 	if err := c.useAccount(ctx, out.User); err != nil {
 		return fmt.Errorf("sign in: %w", err)
 	}
-	return c.tokens.SetAt(ctx, turn, token.Tokens{
+	err = c.tokens.SetAt(ctx, turn, token.Tokens{
 		Server: c.ep.base.String(), User: out.User, Device: out.Device,
 		Access: token.NewSecret(out.Token), Refresh: token.NewSecret(out.RefreshToken),
 		Lifetime: seconds(out.ExpiresIn), RefreshLifetime: seconds(out.RefreshExpiresIn),
 	})
+	if err == nil {
+		c.kickUploads() // they waited for a token, and the server answers
+	}
+	return err
 }
 
 // seconds is a lifetime that a server claims, bounded so that no sum of times overflows.
@@ -96,6 +100,7 @@ func (c *Client) SignOut(ctx context.Context) error {
 	was, err := c.tokens.Logout(ctx)
 	c.updateReady() // at once: the connection goes a moment later
 	c.rt.Disconnect()
+	c.kickUploads() // what is under way is given up, and waits for a token
 	if was.Access.IsZero() {
 		return err
 	}

@@ -42,6 +42,7 @@ func TestTimelineEchoesOwnMessages(t *testing.T) {
 		send(bob, "hello")
 		time.Sleep(time.Second)
 		ada.Chat.Disconnect()
+		synctest.Wait() // it returns at once
 		send(ada, "offline")
 		e, err := ada.Chat.Send(t.Context(), scenario.Channel, "taken back")
 		if err == nil {

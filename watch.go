@@ -8,6 +8,7 @@ import (
 	"github.com/chatsdk/chatsdk/outbox"
 	"github.com/chatsdk/chatsdk/realtime"
 	"github.com/chatsdk/chatsdk/token"
+	"github.com/chatsdk/chatsdk/upload"
 )
 
 // Update is one change of the client's: exactly one of the pointers is set.
@@ -27,6 +28,7 @@ type Status struct {
 	Session    token.Change
 	Connection realtime.Snapshot
 	Queue      outbox.Snapshot
+	Uploads    upload.Snapshot
 	Channels   map[string]inbox.Snapshot // those joined
 	Durable    bool
 }
@@ -37,6 +39,7 @@ func (c *Client) State() Status {
 	st := Status{
 		Server: c.ep.base.String(), User: user, Device: c.device, Session: c.tokens.State(),
 		Connection: c.rt.State(), Queue: c.queue.State(), Durable: c.queue.Durable(),
+		Uploads:  c.up.queue.State(),
 		Channels: map[string]inbox.Snapshot{},
 	}
 	c.mu.Lock()

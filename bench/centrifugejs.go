@@ -48,16 +48,25 @@ type event struct {
 	Detail    string `json:"detail"`
 }
 
+// installJS installs the locked packages if the named one is missing.
+func installJS(ctx context.Context, name string) error {
+	if _, err := os.Stat(filepath.Join(jsDir, "node_modules", name)); err == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "npm", "ci", "--no-audit", "--no-fund")
+	cmd.Dir = jsDir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("npm ci in %s: %w: %s", jsDir, err, bytes.TrimSpace(out))
+	}
+	return nil
+}
+
 // startNode installs the locked packages if they are missing and starts the script.
 func startNode(ctx context.Context) (*node, error) {
-	if _, err := os.Stat(filepath.Join(jsDir, "node_modules", "centrifuge")); err != nil {
-		install, cancel := context.WithTimeout(ctx, 2*time.Minute)
-		defer cancel()
-		cmd := exec.CommandContext(install, "npm", "ci", "--no-audit", "--no-fund")
-		cmd.Dir = jsDir
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("npm ci in %s: %w: %s", jsDir, err, bytes.TrimSpace(out))
-		}
+	if err := installJS(ctx, "centrifuge"); err != nil {
+		return nil, err
 	}
 	n := &node{
 		cmd:  exec.CommandContext(ctx, "node", "client.mjs"),

@@ -1,5 +1,5 @@
-// Command bench measures chatsdk on real sockets through the fault proxy, beside centrifuge-js in the same run, and
-// prints the figures with the goals they are meant to reach. `make bench` runs it.
+// Command bench measures chatsdk on real sockets through the fault proxy, beside its peers in the same run, and prints the
+// figures with the goals they are meant to reach. `make bench` runs it.
 package main
 
 import (
@@ -19,7 +19,7 @@ import (
 )
 
 // runLimit bounds the whole run.
-const runLimit = 20 * time.Minute
+const runLimit = 30 * time.Minute
 
 // config is what the flags say.
 type config struct {
@@ -52,6 +52,7 @@ func parts() []part {
 		{"hour", measureHour, (*report).writeHours},
 		{"policy", measurePolicy, (*report).writePolicy},
 		{"queue", measureQueue, (*report).writeQueue},
+		{"upload", measureUpload, (*report).writeUpload},
 	}
 }
 
@@ -165,9 +166,9 @@ func parse(args []string) (config, error) {
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.IntVar(&c.n, "n", 30, "trials of each fault at each RTT")
 	rtts := f.String("rtt", "20,100,300", "round-trip times in ms")
-	only := f.String("only", "", "measure only these, of reconnect, traffic, throughput, memory, hour, policy, queue (default all)")
+	only := f.String("only", "", "measure only these, of reconnect, traffic, throughput, memory, hour, policy, queue, upload (default all)")
 	f.BoolVar(&c.quick, "quick", false, "see that everything works: 3 trials, 100 clients, short times")
-	f.BoolVar(&c.js, "js", true, "measure centrifuge-js too (needs node and npm)")
+	f.BoolVar(&c.js, "js", true, "measure centrifuge-js and tus-js-client too (needs node and npm)")
 	f.StringVar(&c.json, "json", "", "also write the figures as JSON to this file")
 	f.Uint64Var(&c.seed, "seed", 1, "decides the order and the phases of the faults")
 	if err := f.Parse(args); err != nil {

@@ -72,7 +72,7 @@ func memoryChild(ctx context.Context, count int) (err error) {
 	if err != nil {
 		return err
 	}
-	srv, err := startServer(ctx, store, nil, server.Limits{})
+	srv, err := startServer(ctx, store, nil, server.Limits{}, server.Uploads{})
 	if err != nil {
 		return errors.Join(err, store.Close())
 	}

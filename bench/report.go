@@ -32,6 +32,8 @@ type report struct {
 	Policies      []policy     `json:"policies,omitempty"`
 	Enqueued      []enqueued   `json:"enqueued,omitempty"`
 	QueueTimes    []queueTime  `json:"queueTimesMs,omitempty"`
+	Uploads       []uploaded   `json:"uploads,omitempty"`
+	Chats         []chatBeside `json:"chatBesideUpload,omitempty"`
 	Notes         []string     `json:"notes,omitempty"`
 	Problems      []string     `json:"problems,omitempty"` // what wasn't measured as it should have been
 }

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"math/big"
 	"net"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -64,7 +65,8 @@ func newWorld(ctx context.Context, dir string, secure bool, limits server.Limits
 		return nil, errors.Join(err, w.store.Close())
 	}
 	w.addr = ln.Addr().String()
-	if w.srv, err = startServer(ctx, w.store, conf, limits); err != nil {
+	files := server.Uploads{Dir: filepath.Join(dir, "uploads")}
+	if w.srv, err = startServer(ctx, w.store, conf, limits, files); err != nil {
 		return nil, errors.Join(err, ln.Close(), w.store.Close())
 	}
 	go func() { w.served <- w.srv.Serve(ln) }() // close waits for it
@@ -72,13 +74,14 @@ func newWorld(ctx context.Context, dir string, secure bool, limits server.Limits
 }
 
 // startServer makes a server on a store and starts it; it serves nobody yet.
-func startServer(ctx context.Context, store *sqlite.DB, conf *tls.Config, limits server.Limits) (*server.Server, error) {
+func startServer(ctx context.Context, store *sqlite.DB, conf *tls.Config, limits server.Limits, files server.Uploads) (*server.Server, error) {
 	key, err := store.Key(ctx)
 	if err != nil {
 		return nil, err
 	}
 	srv, err := server.New(server.Config{
-		Store: store, Key: key, Argon: cheapArgon, TLS: conf, Limits: limits, Logger: slog.New(slog.DiscardHandler),
+		Store: store, Key: key, Argon: cheapArgon, TLS: conf, Limits: limits, Uploads: files,
+		Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		return nil, err

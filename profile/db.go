@@ -47,6 +47,7 @@ func (p *Profile) open(ctx context.Context) (err error) {
 	p.inbox = &inboxStore{p}
 	p.tokens = &tokenStore{p, sqlitefile.NewLock()}
 	p.outbox = &outboxStore{p: p}
+	p.upload = &uploadStore{p}
 	return nil
 }
 

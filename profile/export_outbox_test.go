@@ -2,10 +2,12 @@ package profile
 
 import "encoding/binary"
 
-// EncodeEntry and DecodeEntry are a row's data.
+// Encode… and Decode… are a row's data.
 var (
-	EncodeEntry = encodeEntry
-	DecodeEntry = decodeEntry
+	EncodeEntry  = encodeEntry
+	DecodeEntry  = decodeEntry
+	EncodeUpload = encodeUpload
+	DecodeUpload = decodeUpload
 )
 
 // SealEntry gives a row's data its version and checksum.

@@ -10,12 +10,13 @@ type Bug = bug
 
 // Planted mistakes, for tests.
 const (
-	NoSync        = bugNoSync
-	SplitCommit   = bugSplitCommit
-	DeviceAnew    = bugDeviceAnew
-	EvictOff      = bugEvictOff
-	NewerIgnored  = bugNewerIgnored
-	OwnerReplaced = bugOwnerReplaced
+	NoSync          = bugNoSync
+	SplitCommit     = bugSplitCommit
+	DeviceAnew      = bugDeviceAnew
+	EvictOff        = bugEvictOff
+	NewerIgnored    = bugNewerIgnored
+	SplitCheckpoint = bugSplitCheckpoint
+	OwnerReplaced   = bugOwnerReplaced
 )
 
 // Plant turns a mistake on until the returned function is called.

@@ -3,7 +3,6 @@ package profile
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"iter"
 
@@ -153,8 +152,7 @@ func (s *outboxStore) Commit(ctx context.Context, in outbox.Tx) error {
 			}
 		}
 		if in.Account != "" {
-			_, err := tx.Exec(`INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = ?2`, metaAccount, in.Account)
-			if err != nil {
+			if err := putMeta(tx, metaAccount, in.Account); err != nil {
 				return err
 			}
 		}
@@ -289,10 +287,8 @@ func (s *outboxStore) Durable() bool { return true }
 
 // fail says in the queue's words that the disk can't be written.
 func (s *outboxStore) fail(err error) error {
-	for _, kind := range []error{ErrDiskFull, ErrReadOnly, ErrDisk} {
-		if errors.Is(err, kind) {
-			return fmt.Errorf("%w: %w", outbox.ErrDisk, err)
-		}
+	if cantWrite(err) {
+		return fmt.Errorf("%w: %w", outbox.ErrDisk, err)
 	}
 	return err
 }

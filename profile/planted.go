@@ -15,6 +15,8 @@ const (
 	bugEvictOff
 	// bugNewerIgnored opens a database of a newer program as if it were of this one.
 	bugNewerIgnored
+	// bugSplitCheckpoint writes an upload's offset and its hash one after the other.
+	bugSplitCheckpoint
 	// bugOwnerReplaced lets whoever comes last have the profile.
 	bugOwnerReplaced
 )

@@ -28,6 +28,7 @@ func TestPlantedBugsAreFound(t *testing.T) {
 		{"no sync", "TestPowerLossKeepsEveryCommit", profile.NoSync, power},
 		{"split commit", "TestPowerLossKeepsEveryCommit", profile.SplitCommit, power},
 		{"device anew", "TestKillKeepsEveryCommit", profile.DeviceAnew, func(*testing.T) error { return killed() }},
+		{"split checkpoint", "TestUploadPowerLoss", profile.SplitCheckpoint, func(*testing.T) error { return uploadPowerLoss(1) }},
 		{"evict off by one", "TestInboxStore", profile.EvictOff, bound},
 		{"newer ignored", "TestNewerVersionIsLeftAlone", profile.NewerIgnored, newer},
 		{"owner replaced", "TestOwnerStays", profile.OwnerReplaced, owned},

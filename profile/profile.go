@@ -16,6 +16,7 @@ import (
 	"github.com/chatsdk/chatsdk/internal/sqlitefile"
 	"github.com/chatsdk/chatsdk/outbox"
 	"github.com/chatsdk/chatsdk/token"
+	"github.com/chatsdk/chatsdk/upload"
 )
 
 // fileName is the database's name in its folder. SQLite puts fileName-wal beside it.
@@ -45,6 +46,7 @@ type Profile struct {
 	inbox  inbox.Store
 	tokens token.Store
 	outbox outbox.Store
+	upload upload.Store
 
 	closing sync.Once
 	err     error // of Close
@@ -129,6 +131,9 @@ func (p *Profile) Tokens() token.Store { return p.tokens }
 
 // Outbox keeps the messages on their way out.
 func (p *Profile) Outbox() outbox.Store { return p.outbox }
+
+// Uploads keeps the files on their way.
+func (p *Profile) Uploads() upload.Store { return p.upload }
 
 // Inbox keeps the messages that came in and what the application has processed of them.
 func (p *Profile) Inbox() inbox.Store { return p.inbox }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ncruces/go-sqlite3/driver"
@@ -27,6 +28,7 @@ var ErrSound = errors.New("profile: nothing is wrong with it")
 type Rescued struct {
 	Messages int      // how many were written
 	Damaged  int      // how many more were found and can't be read
+	Files    int      // files that go with them and whose paths can't be read
 	Cut      error    // why reading ended before the end, or nil: then there may have been more
 	Aside    []string // where the files lie now
 }
@@ -39,6 +41,7 @@ type rescueLine struct {
 	Text        string          `json:"text"`
 	ID          string          `json:"id"`
 	Attachments json.RawMessage `json:"attachments,omitempty"`
+	Files       []string        `json:"files,omitempty"` // that were to be uploaded for it
 }
 
 // Rescue saves what can be saved from a profile that Open calls damaged: it writes the messages that weren't sent, parked
@@ -66,7 +69,7 @@ func Rescue(dir string, w io.Writer) (out Rescued, err error) {
 	if err != nil {
 		return out, folderError(dir, err)
 	}
-	entries, err := salvage(context.Background(), filepath.Join(tmp, fileName), &out)
+	entries, paths, err := salvage(context.Background(), filepath.Join(tmp, fileName), &out)
 	if err != nil {
 		return out, (&Profile{dir: dir}).fail(err)
 	}
@@ -74,13 +77,34 @@ func Rescue(dir string, w io.Writer) (out Rescued, err error) {
 	enc.SetEscapeHTML(false)
 	for _, place := range slices.Sorted(maps.Keys(entries)) {
 		e := entries[place]
-		if err := enc.Encode(rescueLine{"send", e.Channel, e.Text, e.ID, e.Attachments}); err != nil {
+		files, lost := filesOf(e, paths)
+		out.Files += lost
+		if err := enc.Encode(rescueLine{"send", e.Channel, e.Text, e.ID, e.Attachments, files}); err != nil {
 			return out, fmt.Errorf("write rescued messages: %w", err)
 		}
 		out.Messages++
 	}
 	out.Aside, err = setAside(dir, names, time.Now())
 	return out, err
+}
+
+// uploadNeed begins the name of what a message waits for that an upload brings, as the client writes it; the upload's id
+// follows.
+const uploadNeed = "upload:"
+
+// filesOf are the paths of the files that a message still waits for, and the number of those that nobody knows.
+func filesOf(e outbox.Entry, paths map[string]string) (files []string, lost int) {
+	for _, n := range e.Needs {
+		id, ok := strings.CutPrefix(n.Name, uploadNeed)
+		switch {
+		case !ok:
+		case paths[id] == "":
+			lost++
+		default:
+			files = append(files, paths[id])
+		}
+	}
+	return files, lost
 }
 
 // files are the database's, the log after it since SQLite takes one without the other for an old one.
@@ -111,19 +135,20 @@ func copyFiles(from, to string) (names []string, err error) {
 
 // salvage reads the open entries of a damaged database, by place: from the beginning as far as it goes, then from the
 // end, then from the pages themselves.
-func salvage(ctx context.Context, path string, out *Rescued) (map[uint64]outbox.Entry, error) {
-	s := salvaging{found: map[uint64]outbox.Entry{}, seen: map[string]uint64{}, damaged: map[string]bool{}}
-	var err error
+func salvage(ctx context.Context, path string, out *Rescued) (_ map[uint64]outbox.Entry, paths map[string]string, err error) {
+	s := salvaging{
+		found: map[uint64]outbox.Entry{}, seen: map[string]uint64{}, damaged: map[string]bool{}, paths: map[string]string{},
+	}
 	if out.Cut, err = s.query(ctx, path); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if out.Cut != nil {
 		if err := s.scan(path); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	out.Damaged = len(s.damaged)
-	return s.found, nil
+	return s.found, s.paths, nil
 }
 
 // query asks SQLite, and returns what stopped it. With writable_schema it takes a file that is shorter than it should be.
@@ -138,10 +163,36 @@ func (s salvaging) query(ctx context.Context, path string) (cut, err error) {
 	if err := soundness(ctx, db); err != nil {
 		return nil, err
 	}
+	s.readPaths(ctx, db)
 	if cut = s.read(ctx, db, "ASC"); cut != nil {
 		_ = s.read(ctx, db, "DESC") // it ends where the damage is, or at the end of the world: cut says that it was cut
 	}
 	return cut, nil
+}
+
+// readPaths finds out where the files of messages are, as far as it goes. Those that can't be read are counted with their
+// messages.
+func (s salvaging) readPaths(ctx context.Context, db *sql.DB) {
+	for _, direction := range []string{"ASC", "DESC"} {
+		rows, err := db.QueryContext(ctx, `SELECT place, id, data FROM uploads NOT INDEXED ORDER BY place `+direction)
+		if err != nil {
+			return // the table is damaged, or of before there were uploads
+		}
+		for rows.Next() {
+			var place int64
+			var id string
+			var data sql.RawBytes
+			if rows.Scan(&place, &id, &data) == nil {
+				if u, err := decodeUpload(place, id, data); err == nil {
+					s.paths[id] = u.Path
+				}
+			}
+		}
+		err = rows.Err()
+		if rows.Close() == nil && err == nil {
+			return
+		}
+	}
 }
 
 // scan looks for what SQLite didn't find.
@@ -199,6 +250,7 @@ type salvaging struct {
 	found   map[uint64]outbox.Entry // open ones
 	seen    map[string]uint64       // how late what was found of an id is, settled ones too
 	damaged map[string]bool
+	paths   map[string]string // of uploads, by their ids
 }
 
 // keep takes an entry, unless a later state of it was found: where the list of free pages is lost, old ones turn up.

@@ -8,6 +8,7 @@ var migrations = []string{
 	inboxTables,
 	tokenTables,
 	outboxTables,
+	uploadTables,
 }
 
 // metaTables hold the device's name, and whose profile it is: one row once it was claimed.

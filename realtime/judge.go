@@ -83,7 +83,7 @@ func (o *owner) suspect(now time.Time) {
 		return
 	}
 	o.lastStandby = now
-	o.needToken(now)
+	o.needToken(now, tokenAge)
 	o.startAttempt(true)
 	o.count(func(s *Stats) { s.Standbys++ })
 }

@@ -59,9 +59,11 @@ type Options struct {
 	// Logger gets one line for each change of state, or nil for none.
 	Logger *slog.Logger
 
-	// OnReached is told each time that a dial got through to the server and the token isn't there yet: the network
-	// works, so that whatever the token source waits for may be worth another try. It is called on the client's inner
-	// goroutine and must not block nor call back.
+	// OnReached is told each time that an attempt got through to the server and the token isn't there yet: the network
+	// works, so that whatever the token source waits for may be worth another try. The first attempt after a connection
+	// counts as soon as it is dialed, which saves a round trip; the others when the server has answered, since one that
+	// hangs mustn't be asked for tokens again and again. It is called on the client's inner goroutine and must not block
+	// nor call back.
 	OnReached func()
 	// OnRoundTrip hears of every probe and every command that was answered, and of those that were not (err). It is
 	// called on the client's inner goroutine and must not block nor call back.

@@ -59,6 +59,8 @@ type owner struct {
 	spare      *opened // upgraded, ready to take over
 	waiting    *opened // upgraded, waits for the token
 	nextGen    uint64
+	dialed     bool   // since the last connection OnReached was told of a dial whose upgrade was still to come
+	told       uint64 // the attempt that OnReached was told of last
 	lastFault  Phases // how the last established link ended
 	swapped    bool   // this round has given up a slow connect once
 

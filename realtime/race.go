@@ -23,7 +23,7 @@ func (o *owner) dialNow(now time.Time) {
 	if o.link != nil || o.waiting != nil {
 		return
 	}
-	o.needToken(now)
+	o.needToken(now, tokenAge)
 	if s := o.spare; s != nil {
 		o.spare, o.timers[tSpare] = nil, time.Time{}
 		o.use(s, now)
@@ -115,9 +115,23 @@ func (o *owner) overlap(now time.Time) {
 
 func (o *owner) attemptMoved(e event) {
 	for _, a := range o.attempts {
-		if a.id == e.gen {
-			a.stage, a.moved = e.stage, e.at
+		if a.id != e.gen {
+			continue
 		}
+		a.stage, a.moved = e.stage, e.at
+		fresh := o.o.Token == nil || o.tok.have && e.at.Sub(o.tok.at) < tokenUse
+		if !o.dialed && !fresh && o.link == nil && o.waiting == nil {
+			o.dialed = true
+			o.reached(a.id)
+		}
+	}
+}
+
+// reached tells, once for an attempt, that it got through and that there is no token for it yet.
+func (o *owner) reached(id uint64) {
+	if o.o.OnReached != nil && o.told != id {
+		o.told = id
+		o.o.OnReached()
 	}
 }
 
@@ -199,14 +213,12 @@ func (o *owner) use(s *opened, now time.Time) {
 	o.waiting = s
 	o.cancelAttempts()
 	o.timers[tOverlap] = time.Time{}
-	if !o.tok.have && o.o.OnReached != nil {
-		o.o.OnReached()
-	}
-	o.needToken(now)
+	o.needToken(now, tokenUse)
 	if o.tok.have {
 		o.begin(now)
 		return
 	}
+	o.reached(s.tr.gen) // after the look at the token's age: one that is too old isn't there either
 	o.timers[tHold] = s.tr.ready.Add(spareAge)
 }
 

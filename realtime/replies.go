@@ -83,7 +83,7 @@ func (o *owner) applyConnect(r *protocol.Reply) {
 	o.timers[tConnect], o.timers[tOverlap] = time.Time{}, time.Time{}
 	l.up, l.upAt, l.client, l.pong = true, now, res.Client, res.Pong
 	l.phases.Connect = now.Sub(l.began)
-	o.tok.have = false // fetched anew for each connection
+	o.tok.have, o.dialed = false, false // fetched anew for each connection
 	o.recordConnect(now)
 	o.scheduleRefresh(res.Expires, res.Ttl)
 	o.c.mu.Lock()

@@ -5,8 +5,13 @@ import (
 	"time"
 )
 
-// tokenAge is how long a fetched token may wait for its use before it is asked for again.
-const tokenAge = 10 * time.Second
+const (
+	// tokenAge is how long a fetched token waits for a dial to get through before it is asked for again.
+	tokenAge = 10 * time.Second
+	// tokenUse is how old a token may be that a connection is begun with: in an outage it may have run out since, and
+	// the source, which mostly answers from what it holds, knows. A dial that takes no longer still has the fetch beside it.
+	tokenUse = time.Second
+)
 
 // tokenState is the owner's one fetch of a token, and its result.
 type tokenState struct {
@@ -30,8 +35,8 @@ func (t *tokenState) stop() {
 	t.refresh = false
 }
 
-// needToken makes sure that a fetch for the next connect is under way, or done.
-func (o *owner) needToken(now time.Time) {
+// needToken makes sure that a fetch for the next connect is under way, or done no longer than age ago.
+func (o *owner) needToken(now time.Time, age time.Duration) {
 	t := &o.tok
 	if o.o.Token == nil {
 		t.have, t.at = true, now
@@ -40,7 +45,7 @@ func (o *owner) needToken(now time.Time) {
 	if t.cancel != nil && !t.refresh {
 		return
 	}
-	if t.have && !t.renew && now.Sub(t.at) < tokenAge {
+	if t.have && !t.renew && now.Sub(t.at) < age {
 		return
 	}
 	if t.refresh {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/centrifugal/centrifuge"
 
+	"github.com/chatsdk/chatsdk/faultnet"
 	"github.com/chatsdk/chatsdk/internal/bubble"
 	"github.com/chatsdk/chatsdk/realtime"
 )
@@ -205,4 +206,133 @@ func TestDialOutlivesATokenThatIsHeldBack(t *testing.T) {
 			t.Errorf("told %d times that the server was reached", reached)
 		}
 	})
+}
+
+// renewing is a source whose token runs out, and which needs a while for another once it is told to try.
+type renewing struct {
+	takes time.Duration
+	told  chan struct{}
+	over  time.Time // until when it has a token
+
+	mu    sync.Mutex // guards below
+	times int
+}
+
+// try is Options.OnReached.
+func (r *renewing) try() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.times++; r.times == 1 {
+		close(r.told)
+	}
+}
+
+func (r *renewing) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.times
+}
+
+func (r *renewing) Token(ctx context.Context) (string, error) {
+	if time.Now().Before(r.over) {
+		return "old", nil
+	}
+	select {
+	case <-r.told:
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+	select {
+	case <-time.After(r.takes):
+		return "token", nil
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}
+
+func (r *renewing) Renew(ctx context.Context, _ string) (string, error) { return r.Token(ctx) }
+
+// TestTokenIsRenewedBesideTheUpgrade: a source that waits for the network hears of it when the dial gets through, not a
+// round trip later.
+func TestTokenIsRenewedBesideTheUpgrade(t *testing.T) {
+	bubble.Run(t, func(t *testing.T) {
+		n := newSimNet(1, 100*ms)
+		w := newWorld(t, n)
+		defer w.close()
+		src := &renewing{takes: 200 * ms, told: make(chan struct{})}
+		f := newFollower(t, n, realtime.Options{Token: src, OnReached: src.try})
+		defer f.close()
+		if d := f.caughtUp(time.Now(), time.Minute); d > 410*ms {
+			t.Errorf("caught up after %v, want 4 RTT", d)
+		}
+	})
+}
+
+// TestServerThatHangsIsNotAskedForTokensAgain: each attempt is dialed, and none is answered.
+func TestServerThatHangsIsNotAskedForTokensAgain(t *testing.T) {
+	bubble.Run(t, func(t *testing.T) {
+		n := newSimNet(1, 100*ms)
+		n.Update(func(c *faultnet.Conditions) { c.Hang = true })
+		w := newWorld(t, n)
+		defer w.close()
+		src := &renewing{told: make(chan struct{})}
+		f := newFollower(t, n, realtime.Options{Token: src, OnReached: src.try})
+		defer f.close()
+		time.Sleep(time.Minute)
+		if c := src.count(); c != 1 {
+			t.Errorf("told %d times in a minute that the server was reached", c)
+		}
+	})
+}
+
+// TestTokenThatRanOutInAnOutageIsNotUsed: an outage is longer than the token lives. The one that was fetched for an
+// earlier attempt isn't what the connection begins with, and whoever has to renew it hears that the network is back.
+func TestTokenThatRanOutInAnOutageIsNotUsed(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		fault  func(n *simNet)
+		within time.Duration // a pause or the time until another dial, and 4 RTT
+	}{
+		{"each dial refused at once", func(n *simNet) {
+			n.Update(func(c *faultnet.Conditions) { c.Unreachable = true })
+			n.Reset()
+		}, 750*ms + 410*ms},
+		{"dials hang", func(n *simNet) { n.Cut() }, 500*ms + 410*ms},
+	} {
+		t.Run(c.name, func(t *testing.T) { bubble.Run(t, func(t *testing.T) { ranOut(t, c.fault, c.within) }) })
+	}
+}
+
+func ranOut(t *testing.T, fault func(*simNet), within time.Duration) {
+	n := newSimNet(1, 100*ms)
+	w := newWorld(t, n)
+	defer w.close()
+	over := time.Now().Add(15 * time.Second)
+	refused := 0
+	w.connecting = func(e centrifuge.ConnectEvent) (centrifuge.ConnectReply, error) {
+		if e.Token == "old" && time.Now().After(over) {
+			refused++
+			return centrifuge.ConnectReply{}, centrifuge.ErrorTokenExpired
+		}
+		return taken(time.Now().Add(time.Hour)), nil
+	}
+	src := &renewing{takes: 200 * ms, told: make(chan struct{}), over: over}
+	f := newFollower(t, n, realtime.Options{Token: src, OnReached: func() {
+		if time.Now().After(over) {
+			src.try()
+		}
+	}})
+	defer f.close()
+	f.caughtUp(time.Now(), time.Minute)
+	fault(n)
+	time.Sleep(17 * time.Second)
+	healed := time.Now()
+	n.Heal()
+	n.Update(func(c *faultnet.Conditions) { c.Unreachable = false })
+	if d := f.caughtUp(healed, time.Minute); d > within {
+		t.Errorf("caught up after %v, want at most %v", d, within)
+	}
+	if refused != 0 {
+		t.Errorf("a token that had run out was used %d times", refused)
+	}
 }

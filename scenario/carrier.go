@@ -14,6 +14,10 @@ import (
 // virtualServer is the server's address on the in-memory network.
 const virtualServer = "server:80"
 
+// socketBuffer is what a connection in memory holds in each direction where files are uploaded: without a bound a whole
+// file would be on its way at once. A kernel's is of that size for a link of some MB/s.
+const socketBuffer = 256 << 10
+
 // anyPort is an address of the loopback interface that is free.
 const anyPort = "127.0.0.1:0"
 
@@ -33,6 +37,9 @@ func NewVirtualWorld(ctx context.Context, o WorldOptions) (*World, error) {
 	}
 	n := faultnet.NewNetwork(o.Seed)
 	n.SetDefault(o.Link)
+	if o.Files != "" {
+		n.SetBuffer(socketBuffer)
+	}
 	return newWorld(ctx, &virtual{net: n, seed: o.Seed, link: o.Link}, store, o)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -32,14 +33,16 @@ type Device struct {
 	open  func() (*profile.Profile, error)
 	begin Begin             // where the history expects its runs to begin
 	disk  *profiletest.Disk // nil where the profile is in a folder: such a device can't crash
+	tap   *tap              // of its connections, in all lives
 
 	mu       sync.Mutex // guards below
 	changed  chan struct{}
-	life     *life               // nil while the program is down
-	promised map[string]struct{} // ids that Send accepted, in any life
-	shown    map[string]struct{} // ids that the application was shown, in any life
-	top      uint64              // the highest seq of them
-	logouts  int                 // times that the program said that its session is over
+	life     *life                           // nil while the program is down
+	promised map[string]struct{}             // ids that Send accepted, in any life
+	shown    map[string]struct{}             // ids that the application was shown, in any life
+	top      uint64                          // the highest seq of them
+	files    map[string][]chatsdk.Attachment // of the messages shown, by id
+	logouts  int                             // times that the program said that its session is over
 }
 
 // life is one run of the program.
@@ -110,6 +113,11 @@ func (w *World) newDevice(name, user string, r route, open func() (*profile.Prof
 	d := &Device{
 		Name: name, User: user, Link: r.link, world: w, route: r, open: open, begin: BeginProcessed,
 		changed: make(chan struct{}), promised: map[string]struct{}{}, shown: map[string]struct{}{},
+		files: map[string][]chatsdk.Attachment{},
+	}
+	if w.opts.Files != "" {
+		d.tap = newTap(name)
+		d.route.dial = d.tap.dialer(r.dial)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -124,7 +132,7 @@ func (d *Device) Start(ctx context.Context) error {
 		return fmt.Errorf("%s: %w", d.Name, err)
 	}
 	chat, err := chatsdk.Open(ctx, chatsdk.Options{
-		Server: d.route.url, Store: prof, DialContext: d.route.dial, Rand: d.world.fork(), Logger: d.world.log,
+		Server: d.route.url, Store: prof, DialContext: d.route.dial, Rand: d.world.fork(), Logger: d.world.log.With(slog.String("who", d.Name)),
 	})
 	if err != nil {
 		return errors.Join(fmt.Errorf("%s: %w", d.Name, err), prof.Close())
@@ -169,6 +177,7 @@ func (d *Device) read(l *life) {
 			}
 			l.run.Shown(m.Channel, m.Seq, m.ID, m.User, m.Text, m.Replay)
 			d.shown[m.ID], d.top = struct{}{}, max(d.top, m.Seq)
+			d.files[m.ID] = chatsdk.Attachments(m)
 		})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -19,6 +20,7 @@ type DurableOptions struct {
 	Devices int           // defaults to 4
 	Lasts   time.Duration // of the faults; defaults to 3m
 	Every   time.Duration // mean pause between two messages of a device; defaults to 1s
+	Logger  *slog.Logger  // nil means nothing is logged
 }
 
 // DurableReport is what a random world of devices showed.
@@ -60,7 +62,7 @@ func RunDurable(ctx context.Context, o DurableOptions) (r DurableReport, err err
 	}
 	p := &durable{o: o, rng: rand.New(rand.NewPCG(o.Seed, 4)), report: &r}
 	r = DurableReport{Seed: o.Seed, Faults: map[string]int{}, Limited: p.rng.IntN(2) == 0}
-	wo := WorldOptions{Seed: o.Seed, Link: (&plan{rng: p.rng}).link()}
+	wo := WorldOptions{Seed: o.Seed, Link: (&plan{rng: p.rng}).link(), Logger: o.Logger}
 	if r.Limited {
 		wo.Limits = server.Limits{MessagesPerSecond: tightRate, MessageBurst: tightBurst}
 	}
@@ -197,12 +199,13 @@ func (p *durable) breakThings(ctx context.Context) error {
 			return err
 		}
 		k := mix[p.rng.IntN(len(mix))]
-		name, do := "server restart", p.restartServer
+		name, who, do := "server restart", "", p.restartServer
 		if k < len(deviceFaults) {
 			f, d := deviceFaults[k], devices[p.rng.IntN(len(devices))]
-			name, do = f.name, func(ctx context.Context) error { return f.do(ctx, p, d) }
+			name, who, do = f.name, d.Name, func(ctx context.Context) error { return f.do(ctx, p, d) }
 		}
 		p.report.Faults[name]++
+		p.w.log.InfoContext(ctx, "scenario: fault", slog.String("name", name), slog.String("who", who))
 		p.w.History.FaultBegan(name)
 		if err := do(ctx); err != nil {
 			return fmt.Errorf("fault %s: %w", name, err)
@@ -238,6 +241,7 @@ func (p *durable) heal(ctx context.Context) {
 		before[d.Name] = p.w.store.cameFrom(d.User)
 	}
 	healed := time.Now()
+	p.w.log.InfoContext(ctx, "scenario: healed")
 	r.EmptyIn = p.wait(ctx, healed, emptyQueues)
 	r.CaughtUp = p.wait(ctx, healed, settleDevices)
 	r.Allowed = healWithin

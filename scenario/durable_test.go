@@ -2,6 +2,8 @@ package scenario_test
 
 import (
 	"fmt"
+	"log/slog"
+	"os"
 	"testing"
 
 	"github.com/chatsdk/chatsdk/internal/bubble"
@@ -9,13 +11,18 @@ import (
 )
 
 // TestDurableWorlds runs worlds of devices whose programs are killed and whose power fails. SOAK_SEEDS=N runs seeds 1 to
-// N, SEED=S only S.
+// N, SEED=S only S, and logs every fault and every change.
 func TestDurableWorlds(t *testing.T) {
 	first, last := seeds(8)
+	replay := os.Getenv("SEED") != ""
 	for seed := first; seed <= last; seed++ {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			bubble.Run(t, func(t *testing.T) {
-				r, err := scenario.RunDurable(t.Context(), scenario.DurableOptions{Seed: seed})
+				o := scenario.DurableOptions{Seed: seed}
+				if replay {
+					o.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
+				}
+				r, err := scenario.RunDurable(t.Context(), o)
 				t.Logf("seed %d: faults %v, limited %v, queues empty after %v and shown after %v of %v, %v",
 					seed, r.Faults, r.Limited, r.EmptyIn, r.CaughtUp, r.Allowed, r.Verdict)
 				for _, p := range r.Problems {

@@ -8,6 +8,22 @@ func PlantBatchReversed() (stop func()) {
 	return func() { planted = noBug }
 }
 
+// Bug is bug.
+type Bug = bug
+
+// The mistakes about uploads.
+const (
+	BugNoKeys      = bugNoKeys
+	BugAckUnstored = bugAckUnstored
+	BugSlowDials   = bugSlowDials
+)
+
+// Plant makes a mistake until the returned function is called.
+func Plant(b Bug) (stop func()) {
+	planted = b
+	return func() { planted = noBug }
+}
+
 // InOrder is inOrder.
 var InOrder = inOrder
 

@@ -1,8 +1,10 @@
 package scenario
 
 import (
+	"io"
 	"net/http"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -25,8 +27,11 @@ type HTTPArrival struct {
 	Answered   time.Time // when the answer, or none, was complete
 	Method     string
 	Path       string
-	Status     int    // 0 if it wasn't answered
-	RetryAfter string // the header
+	Status     int       // 0 if it wasn't answered
+	RetryAfter string    // the header
+	Marked     time.Time // when the first byte of its body was read since HTTPView.Mark; zero if none was
+	Bytes      int64     // of its body that were read
+	Offset     int64     // the header Upload-Offset, or 0
 }
 
 // HTTPCircuit is one change of a client's circuit.
@@ -70,6 +75,7 @@ type HTTPView struct {
 	Refreshes []HTTPRefresh
 	Faults    []HTTPWindow
 	RTT       time.Duration // of the clients' links
+	Mark      time.Time     // see HTTPArrival.Marked
 }
 
 // HTTPRecord is what happened to a world's HTTP requests, seen by the clients and by the server. The zero value is
@@ -114,14 +120,33 @@ func (r *HTTPRecord) began(client, id string) (ended func(seq uint64, err error)
 	}
 }
 
+// mark begins another count of HTTPArrival.Marked.
+func (r *HTTPRecord) mark() {
+	r.note(func(v *HTTPView) {
+		v.Mark = time.Now()
+		for i := range v.Arrivals {
+			v.Arrivals[i].Marked = time.Time{}
+		}
+	})
+}
+
 // Wrap records what arrives at a server.
 func (r *HTTPRecord) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		i := 0
 		r.note(func(v *HTTPView) {
 			i = len(v.Arrivals)
-			v.Arrivals = append(v.Arrivals, HTTPArrival{At: time.Now(), Method: req.Method, Path: req.URL.Path})
+			offset, _ := strconv.ParseInt(req.Header.Get("Upload-Offset"), 10, 64)
+			v.Arrivals = append(v.Arrivals, HTTPArrival{At: time.Now(), Method: req.Method, Path: req.URL.Path, Offset: offset})
 		})
+		req.Body = &watchedBody{req.Body, func(n int) {
+			r.note(func(v *HTTPView) {
+				a := &v.Arrivals[i]
+				if a.Bytes += int64(n); a.Marked.IsZero() {
+					a.Marked = time.Now()
+				}
+			})
+		}}
 		sw := &statusWriter{ResponseWriter: w}
 		defer func() { // also where a fault cuts the connection
 			r.note(func(v *HTTPView) {
@@ -131,6 +156,20 @@ func (r *HTTPRecord) Wrap(next http.Handler) http.Handler {
 		}()
 		next.ServeHTTP(sw, req)
 	})
+}
+
+// watchedBody tells how much is read of a body.
+type watchedBody struct {
+	io.ReadCloser
+	read func(n int)
+}
+
+func (b *watchedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if n > 0 {
+		b.read(n)
+	}
+	return n, err
 }
 
 // statusWriter remembers the status.

@@ -62,6 +62,11 @@ func (c *httpClient) followSession(changes <-chan token.Change) {
 
 // login asks for a session's first tokens.
 func (c *httpClient) login(ctx context.Context, url string, way http.RoundTripper) (token.Tokens, error) {
+	return login(ctx, url, way, c.Name, c.Name+"-1")
+}
+
+// login signs a user in on a device.
+func login(ctx context.Context, url string, way http.RoundTripper, user, device string) (token.Tokens, error) {
 	plain, err := api.New(api.Options{BaseURL: url, Transport: way})
 	if err != nil {
 		return token.Tokens{}, err
@@ -69,10 +74,10 @@ func (c *httpClient) login(ctx context.Context, url string, way http.RoundTrippe
 	defer func() { _ = plain.Close() }() // has nothing under way
 	out, err := api.Do[loginReply](ctx, plain, api.Request{
 		Method: http.MethodPost, Path: "/api/auth/login",
-		Body: map[string]string{"user": c.Name, "password": password, "device": c.Name + "-1"},
+		Body: map[string]string{"user": user, "password": password, "device": device},
 	})
 	return token.Tokens{
-		User: c.Name, Access: token.NewSecret(out.Token), Refresh: token.NewSecret(out.RefreshToken),
+		User: user, Access: token.NewSecret(out.Token), Refresh: token.NewSecret(out.RefreshToken),
 		Lifetime: time.Duration(out.ExpiresIn) * time.Second,
 	}, err
 }

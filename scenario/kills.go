@@ -107,6 +107,7 @@ type kills struct {
 	rng     *rand.Rand
 	history *History
 	report  *KillReport
+	serve   func(addr, data string) []string // in place of the program's own server, or nil
 
 	addr    string // of the server
 	server  *program
@@ -171,7 +172,11 @@ var listening = regexp.MustCompile(`listening on http://(\S+)$`)
 // startServer starts the server on its data and waits until it listens, on the same port each time.
 func (k *kills) startServer(ctx context.Context) error {
 	ready := make(chan string, 1)
-	p, err := startProgram(ctx, k.argv("serve", "--listen", k.addr, "--data", k.path("data"), "--log-level", "error"), nil,
+	argv := k.argv("serve", "--listen", k.addr, "--data", k.path("data"), "--log-level", "error")
+	if k.serve != nil {
+		argv = k.serve(k.addr, k.path("data"))
+	}
+	p, err := startProgram(ctx, argv, nil,
 		func(line string) {
 			if m := listening.FindStringSubmatch(line); m != nil {
 				select {
@@ -198,13 +203,16 @@ func (k *kills) startServer(ctx context.Context) error {
 
 // killAll lets the clients talk and kills until enough were killed.
 func (k *kills) killAll(ctx context.Context) error {
-	for range k.o.Kills {
+	turn := 0 // of the server in each round of victims
+	for n := range k.o.Kills {
+		if n%(serverShare+1) == 0 {
+			turn = k.rng.IntN(serverShare + 1)
+		}
 		if err := k.talk(ctx, time.Duration(k.rng.Int64N(int64(2*k.o.MeanPause)))); err != nil {
 			return err
 		}
-		victim := k.rng.IntN(serverShare + 1)
 		again := k.rng.IntN(2) == 0
-		if victim == serverShare {
+		if n%(serverShare+1) == turn {
 			k.server.kill()
 			k.report.ServerKills++
 			if err := k.startServer(ctx); err != nil {

@@ -7,6 +7,12 @@ const (
 	noBug bug = iota
 	// bugBatchReversed: the world's store takes the entries of a batch in any order, and doesn't look at their numbers.
 	bugBatchReversed
+	// bugNoKeys: the world's store takes each creation of an upload for a new one.
+	bugNoKeys
+	// bugAckUnstored: the world's store says of every other chunk that it is stored, and stores nothing.
+	bugAckUnstored
+	// bugSlowDials: a device's dials take long.
+	bugSlowDials
 )
 
 var planted = noBug

@@ -16,6 +16,7 @@ type Report struct {
 	Faults   []FaultReport `json:"faults,omitempty"`
 	Acks     Spread        `json:"acks"`
 	HTTP     *HTTPReport   `json:"http,omitempty"`     // where clients talk by HTTP alone
+	Uploads  []FileReport  `json:"uploads,omitempty"`  // where files are uploaded
 	Problems []string      `json:"problems,omitempty"` // thresholds missed, and what kept the run from judging
 	Verdict  Verdict       `json:"verdict"`
 	Took     time.Duration `json:"tookNs"` // by the run's own clock
@@ -64,6 +65,9 @@ func (r Report) String() string {
 			fmt.Fprintf(&b, "     %-16s circuit open after %v; from the end: closed %v, all done %v  (limit %v)\n",
 				o.Name, ms(o.OpenedNS), ms(o.ClosedNS), ms(o.DoneNS), o.LimitNS)
 		}
+	}
+	for _, u := range r.Uploads {
+		fmt.Fprintf(&b, "     %v\n", u)
 	}
 	for _, f := range r.Faults {
 		fmt.Fprintf(&b, "     %-16s detected %6v  connected %6v  caught up %6v", f.Name, ms(f.Detect), ms(f.Connect), ms(f.CatchUp))

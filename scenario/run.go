@@ -32,7 +32,7 @@ func RunReal(ctx context.Context, s Scenario, o RunOptions) (Report, error) {
 		return Report{}, err
 	}
 	defer done()
-	w, err := NewRealWorld(ctx, filepath.Join(dir, "server"), s.world(o))
+	w, err := NewRealWorld(ctx, filepath.Join(dir, "server"), s.world(o, dir))
 	if err != nil {
 		return Report{}, err
 	}
@@ -50,9 +50,12 @@ func (o RunOptions) folder(s Scenario) (dir string, done func(), err error) {
 }
 
 // world is the world that the scenario is played in.
-func (s Scenario) world(o RunOptions) WorldOptions {
+func (s Scenario) world(o RunOptions, dir string) WorldOptions {
 	w := WorldOptions{Seed: o.Seed, Link: s.Link, Limits: s.Limits, AccessTTL: s.AccessTTL}
-	if s.Thresholds.HTTP != nil {
+	if s.Files {
+		w.Files = filepath.Join(dir, "files")
+	}
+	if s.Thresholds.HTTP != nil || s.Files {
 		w.Record, w.Faults = &HTTPRecord{}, newHTTPFaults(o.Seed)
 	}
 	return w
@@ -65,7 +68,7 @@ func RunVirtual(ctx context.Context, s Scenario, o RunOptions) (Report, error) {
 		return Report{}, err
 	}
 	defer done()
-	w, err := NewVirtualWorld(ctx, s.world(o))
+	w, err := NewVirtualWorld(ctx, s.world(o, dir))
 	if err != nil {
 		return Report{}, err
 	}

@@ -23,6 +23,7 @@ type Scenario struct {
 	Faults  []Fault             // one after the other; the first client's link has them
 	Gap     time.Duration       // talk between faults and after the last; defaults to 5s
 
+	Files     bool          // the server takes uploads, and requests are recorded as they arrive
 	Limits    server.Limits // of the server; zero fields are its defaults
 	AccessTTL time.Duration // of the server's access tokens; 0 is its default
 
@@ -128,7 +129,7 @@ func All() []Scenario {
 			Thresholds: Thresholds{CatchUpWithin: 2 * time.Second, Reconnects: 4, Resends: -1},
 		},
 	}
-	all = slices.Concat(all, httpScenarios(), airplane())
+	all = slices.Concat(all, httpScenarios(), airplane(), uploadScenarios())
 	slices.SortStableFunc(all, func(a, b Scenario) int { return strings.Compare(a.ID, b.ID) })
 	return all
 }

@@ -16,6 +16,11 @@ func TestScenario5(t *testing.T) { runVirtual(t, "5") }
 // TestScenario6 is airplane mode and its siblings in virtual time.
 func TestScenario6(t *testing.T) { runVirtual(t, "6", "6-ack", "6-month", "6-backup") }
 
+// TestScenario8 is the large upload that is broken at 80%, and its siblings, in virtual time.
+func TestScenario8(t *testing.T) {
+	runVirtual(t, "8", "8-halfopen", "8-reply", "8-restart", "8-token", "8-crash", "8-changed")
+}
+
 // runVirtual runs scenarios with some seeds each.
 func runVirtual(t *testing.T, ids ...string) {
 	t.Helper()

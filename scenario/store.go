@@ -2,11 +2,13 @@ package scenario
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 
 	"github.com/chatsdk/chatsdk/server"
 	"github.com/chatsdk/chatsdk/server/sqlite"
+	"github.com/chatsdk/chatsdk/server/uploads"
 )
 
 // notingStore is the store of a world's server. It notes which device sent each message, and the number that the device
@@ -14,9 +16,11 @@ import (
 type notingStore struct {
 	*sqlite.DB
 
-	mu      sync.Mutex // guards below
-	numbers map[sent]number
-	came    map[string]int // entries that came in for each user, repetitions included
+	mu       sync.Mutex // guards below
+	numbers  map[sent]number
+	came     map[string]int // entries that came in for each user, repetitions included
+	uploads  []string       // ids of all that were ever created
+	advanced int            // chunks, counted for a planted mistake
 }
 
 type sent struct{ user, id string }
@@ -76,4 +80,50 @@ func (s *notingStore) number(user, id string) (n number, ok bool) {
 	defer s.mu.Unlock()
 	n, ok = s.numbers[sent{user, id}]
 	return n, ok
+}
+
+// CreateUpload notes what is created.
+func (s *notingStore) CreateUpload(ctx context.Context, u uploads.Upload, q uploads.Quota) (uploads.Upload, bool, error) {
+	if planted == bugNoKeys {
+		u.Key = ""
+	}
+	kept, made, err := s.DB.CreateUpload(ctx, u, q)
+	if made {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.uploads = append(s.uploads, kept.ID)
+	}
+	return kept, made, err
+}
+
+// AdvanceUpload is here for a planted mistake.
+func (s *notingStore) AdvanceUpload(ctx context.Context, u uploads.Upload, from int64, q uploads.Quota) error {
+	if planted == bugAckUnstored && u.State == uploads.Open {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.advanced++; s.advanced%2 == 0 {
+			return nil
+		}
+	}
+	return s.DB.AdvanceUpload(ctx, u, from, q)
+}
+
+// rows are the uploads that are there, in the order of their creation. One that was created by a commit whose answer was
+// an error isn't seen until it is asked for again.
+func (s *notingStore) rows(ctx context.Context) ([]uploads.Upload, error) {
+	s.mu.Lock()
+	ids := slices.Clone(s.uploads)
+	s.mu.Unlock()
+	var out []uploads.Upload
+	for _, id := range ids {
+		u, err := s.Upload(ctx, id)
+		switch {
+		case errors.Is(err, uploads.ErrNotFound):
+		case err != nil:
+			return nil, err
+		default:
+			out = append(out, u)
+		}
+	}
+	return out, nil
 }

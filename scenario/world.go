@@ -33,6 +33,7 @@ type WorldOptions struct {
 	Limits server.Limits       // zero fields are the server's defaults
 	Logger *slog.Logger        // nil means nothing is logged
 
+	Files     string               // folder in which the server keeps uploads; "" means that it takes none
 	AccessTTL time.Duration        // of the server's access tokens; 0 is its default
 	Record    *HTTPRecord          // takes what arrives at the server; nil means nothing is recorded
 	Faults    *faultnet.HTTPFaults // at the server's door, behind Record; nil means none
@@ -116,7 +117,7 @@ func (w *World) fork() *rand.Rand {
 func (w *World) StartServer(ctx context.Context) error {
 	srv, err := server.New(server.Config{
 		Store: w.store, Key: w.key, Limits: w.opts.Limits, Logger: w.log, Argon: cheapArgon, Rand: w.fork(),
-		AccessTTL: w.opts.AccessTTL, Wrap: w.opts.wrap,
+		AccessTTL: w.opts.AccessTTL, Wrap: w.opts.wrap, Uploads: server.Uploads{Dir: w.opts.Files},
 	})
 	if err != nil {
 		return fmt.Errorf("make server: %w", err)

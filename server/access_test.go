@@ -5,40 +5,60 @@ import (
 	"fmt"
 	"net/http/httptest"
 	"os"
+	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/chatsdk/chatsdk/internal/wire"
+	"github.com/chatsdk/chatsdk/server"
 )
 
 // TestNobodyElseReadsAPrivateChannel walks every route, method and realtime command as somebody who isn't a member of
 // the channel, and as nobody. None may answer with anything of it, or do anything to it.
 func TestNobodyElseReadsAPrivateChannel(t *testing.T) {
 	const secret = "the treasure is under the oak"
-	w := newWorld(t, nil)
+	w := newWorld(t, func(c *server.Config) { c.Uploads.Dir = t.TempDir() })
 	alice := w.token("alice")
-	w.expect("", "POST", "/api/channels/secret/messages", alice, wire.SendRequest{ID: id(1), Text: secret})
+	file := w.expect("", "POST", "/api/uploads", alice, secret, "Tus-Resumable", "1.0.0", "Upload-Length", strconv.Itoa(len(secret)),
+		"Content-Type", "application/offset+octet-stream").header.Get("Location")
+	w.expect("", "POST", "/api/channels/secret/messages", alice, wire.SendRequest{
+		ID: id(1), Text: secret, Attachments: json.RawMessage(`[{"upload":"` + path.Base(file) + `"}]`),
+	})
+	if a := w.expect("", "GET", file, w.token("bob"), nil); string(a.body) != secret {
+		t.Fatalf("a member reads %d %s", a.status, a.body)
+	}
 	body := wire.SendRequest{ID: id(2), DeviceSeq: 1, Text: "let me in"}
-	path := "/api/channels/secret/messages"
+	messages := "/api/channels/secret/messages"
 	for _, c := range []struct {
 		method, path string
 		body         any
 		eve, nobody  string // codes of problems
 	}{
-		{"GET", path, nil, wire.CodeForbidden, wire.CodeUnauthorized},
-		{"HEAD", path, nil, wire.CodeForbidden, wire.CodeUnauthorized},
-		{"GET", path + "?after=0&limit=1", nil, wire.CodeForbidden, wire.CodeUnauthorized},
+		{"GET", messages, nil, wire.CodeForbidden, wire.CodeUnauthorized},
+		{"HEAD", messages, nil, wire.CodeForbidden, wire.CodeUnauthorized},
+		{"GET", messages + "?after=0&limit=1", nil, wire.CodeForbidden, wire.CodeUnauthorized},
 		{"GET", "/api/channels/%73ecret/messages", nil, wire.CodeForbidden, wire.CodeUnauthorized},
-		{"POST", path, body, wire.CodeForbidden, wire.CodeUnauthorized},
-		{"POST", path, wire.SendRequest{ID: id(1), Text: secret}, wire.CodeForbidden, wire.CodeUnauthorized},
+		{"POST", messages, body, wire.CodeForbidden, wire.CodeUnauthorized},
+		{"POST", messages, wire.SendRequest{ID: id(1), Text: secret}, wire.CodeForbidden, wire.CodeUnauthorized},
 		{"POST", "/api/channels", wire.ChannelRequest{Name: "secret"}, wire.CodeChannelExists, wire.CodeUnauthorized},
-		{"PUT", path, body, wire.CodeMethodNotAllowed, wire.CodeMethodNotAllowed},
-		{"DELETE", path, nil, wire.CodeMethodNotAllowed, wire.CodeMethodNotAllowed},
+		{"PUT", messages, body, wire.CodeMethodNotAllowed, wire.CodeMethodNotAllowed},
+		{"DELETE", messages, nil, wire.CodeMethodNotAllowed, wire.CodeMethodNotAllowed},
 		{"GET", "/api/messages", nil, wire.CodeMethodNotAllowed, wire.CodeMethodNotAllowed},
 		{"GET", "/api/channels", nil, wire.CodeMethodNotAllowed, wire.CodeMethodNotAllowed},
 		{"GET", "/api/channels/secret", nil, wire.CodeNotFound, wire.CodeNotFound},
+		{"GET", file, nil, wire.CodeNotFound, wire.CodeUnauthorized},
+		{"HEAD", file, nil, wire.CodeNotFound, wire.CodeUnauthorized},
+		{"PATCH", file, "x", wire.CodeNotFound, wire.CodeUnauthorized},
+		{"DELETE", file, nil, wire.CodeNotFound, wire.CodeUnauthorized},
+		{"PUT", file, "x", wire.CodeMethodNotAllowed, wire.CodeUnauthorized},
+		{"GET", "/api/uploads/", nil, wire.CodeMethodNotAllowed, wire.CodeUnauthorized},
+		{"GET", "/api/uploads", nil, wire.CodeMethodNotAllowed, wire.CodeUnauthorized},
+		{"POST", "/api/channels/open/messages", wire.SendRequest{
+			ID: id(9), Attachments: json.RawMessage(`[{"upload":"` + path.Base(file) + `"}]`),
+		}, wire.CodeAttachmentUnusable, wire.CodeUnauthorized},
 	} {
 		for token, code := range map[string]string{w.token("eve"): c.eve, "": c.nobody} {
 			a := w.call(c.method, c.path, token, c.body)
@@ -50,8 +70,8 @@ func TestNobodyElseReadsAPrivateChannel(t *testing.T) {
 	batchAsEve(t, w, secret)
 	realtimeAsEve(t, w, secret)
 	var page wire.HistoryReply
-	w.expect("", "GET", path, w.token("bob"), nil).into(t, &page)
-	if len(page.Messages) != 1 || page.Messages[0].Text != secret {
+	w.expect("", "GET", messages, w.token("bob"), nil).into(t, &page)
+	if len(page.Messages) != 1 || page.Messages[0].Text != secret || len(page.Messages[0].Attachments) == 0 {
 		t.Fatalf("the channel holds %+v", page)
 	}
 }
@@ -141,7 +161,7 @@ func TestEveryRouteIsInTheTable(t *testing.T) {
 	got = slices.Compact(got)
 	want := []string{
 		"/", "/api/auth/login", "/api/auth/logout", "/api/auth/refresh", "/api/channels", "/api/channels/{channel}/messages",
-		"/api/health/ping", "/api/messages", "/connection/http_stream", "/connection/websocket", "/emulation", "/metrics",
+		"/api/health/ping", "/api/messages", "/api/uploads", "/api/uploads/", "/connection/http_stream", "/connection/websocket", "/emulation", "/metrics",
 	}
 	if !slices.Equal(got, want) {
 		t.Fatalf("routes.go has %v; think of the new ones in TestNobodyElseReadsAPrivateChannel", got)

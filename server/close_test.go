@@ -90,3 +90,35 @@ func TestPeerHearsWhy(t *testing.T) {
 		}
 	})
 }
+
+// TestDrainWithStalledNetworks stops a server on whose network one client is dead and the attempts of another get
+// through as far as a connection, again and again until the very end: each of them began anew the 5s that net/http
+// gives a connection to send its first request.
+func TestDrainWithStalledNetworks(t *testing.T) {
+	bubble.Run(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		dead := w.connect("alice", w.token("alice"))
+		w.net.Link("alice", "server").Strand(true, true)
+		stopped := make(chan error, 1)
+		start := time.Now()
+		go func() { stopped <- w.s.Shutdown(context.Background()) }()
+		again := time.NewTicker(300 * time.Millisecond)
+		defer again.Stop()
+		for {
+			select {
+			case <-again.C:
+				if c, err := w.net.Dialer("bob")(context.Background(), "tcp", "server:80"); err == nil {
+					defer c.Close()
+				}
+				continue
+			case err := <-stopped:
+				// 5s for the dead one's answer, 0.5s twice for who asks nothing, 1s for Centrifuge.
+				if took := time.Since(start); err != nil || took > 7100*time.Millisecond {
+					t.Errorf("stopped after %v: %v", took, err)
+				}
+			}
+			dead.close()
+			return
+		}
+	})
+}

@@ -40,6 +40,8 @@ type Config struct {
 	StrictRotation bool
 	// Limits bound what clients may send. Zero fields take the values of DefaultLimits.
 	Limits Limits
+	// Uploads say where and how long files are kept.
+	Uploads Uploads
 	// AllowedOrigins are the pages of other hosts whose scripts may talk to this server, as scheme://host[:port].
 	// Pages of the server's own host and clients that send no Origin (they are no browsers) are always allowed.
 	AllowedOrigins []string
@@ -136,6 +138,11 @@ func (c Config) withDefaults() (Config, error) {
 	orInt(&c.UpgradeRate, 1000)
 	orInt(&c.LoginFailures, 10)
 	c.Limits = limitsWithDefaults(c.Limits)
+	c.Uploads = c.Uploads.withDefaults()
+	c.Limits.UploadBytes = 0
+	if c.Uploads.on() {
+		c.Limits.UploadBytes = c.Uploads.MaxBytes
+	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}

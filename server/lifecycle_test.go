@@ -110,6 +110,7 @@ func TestShutdownGivesUpAtItsContext(t *testing.T) {
 	bubble.Run(t, func(t *testing.T) {
 		w := newWorld(t, nil)
 		c := w.connect("alice", w.token("alice"))
+		synctest.Wait() // the answer to connect comes before the server has counted the client in
 		w.net.Link("alice", "server").Strand(true, true)
 		w.mayFail = true // Kill answers what Shutdown did
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)

@@ -90,6 +90,12 @@ func (s *Server) take(who identity, in []wire.BatchEntry) ([]result, error) {
 			continue
 		}
 		e, p := s.checkEntry(in[i])
+		if p == nil {
+			var err error
+			if p, err = s.attach(who, &e); err != nil {
+				return nil, err
+			}
+		}
 		results[i].Problem = p
 		if p != nil && in[i].DeviceSeq == 0 {
 			continue // no number to use up

@@ -15,6 +15,8 @@ type metrics struct {
 	published prometheus.Counter
 	logins    *prometheus.CounterVec
 	refreshes *prometheus.CounterVec
+	uploads   *prometheus.CounterVec
+	received  prometheus.Counter
 }
 
 func newMetrics(reg *prometheus.Registry) (*metrics, error) {
@@ -38,8 +40,14 @@ func newMetrics(reg *prometheus.Registry) (*metrics, error) {
 		refreshes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "chatsdk", Name: "refreshes_total", Help: "Refreshes of tokens, by outcome.",
 		}, []string{"outcome"}),
+		uploads: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "chatsdk", Name: "uploads_total", Help: "Uploads, by what happened to them.",
+		}, []string{"event"}),
+		received: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: "chatsdk", Name: "upload_bytes_total", Help: "Bytes of uploads that were taken.",
+		}),
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.refused, m.messages, m.published, m.logins, m.refreshes} {
+	for _, c := range []prometheus.Collector{m.requests, m.refused, m.messages, m.published, m.logins, m.refreshes, m.uploads, m.received} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}

@@ -32,6 +32,7 @@ type netConn struct {
 	set *netConns
 
 	told      atomic.Bool // the peer was sent a close frame: Close lingers
+	asked     atomic.Bool // a request came
 	lingering bool        // guarded by set.mu
 }
 
@@ -138,6 +139,22 @@ func (s *netConns) kill() {
 	s.mu.Unlock()
 	for _, c := range all {
 		c.reset()
+	}
+}
+
+// dropSilent closes the connections on which no request came yet: somebody accepted them, and then the network kept
+// what was sent, or nothing was.
+func (s *netConns) dropSilent() {
+	s.mu.Lock()
+	var silent []*netConn
+	for c := range s.open {
+		if !c.asked.Load() {
+			silent = append(silent, c)
+		}
+	}
+	s.mu.Unlock()
+	for _, c := range silent {
+		_ = c.Close() // nothing was promised on it
 	}
 }
 

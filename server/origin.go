@@ -26,11 +26,11 @@ func (s *Server) checkOrigin(w http.ResponseWriter, r *http.Request) bool {
 	h := w.Header()
 	h.Set("Access-Control-Allow-Origin", origin)
 	h.Set("Access-Control-Expose-Headers", strings.Join([]string{
-		wire.HeaderAPI, wire.HeaderLimits, wire.HeaderCapabilities, wire.HeaderChallenge, "Retry-After",
+		wire.HeaderAPI, wire.HeaderLimits, wire.HeaderCapabilities, wire.HeaderChallenge, "Retry-After", exposedUploadHeaders,
 	}, ", "))
 	if r.Method == http.MethodOptions {
-		h.Set("Access-Control-Allow-Methods", "GET, HEAD, POST")
-		h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, "+wire.HeaderIdempotencyKey)
+		h.Set("Access-Control-Allow-Methods", "GET, HEAD, POST, PATCH, DELETE")
+		h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, "+wire.HeaderIdempotencyKey+", "+uploadHeaders)
 		h.Set("Access-Control-Max-Age", "600")
 	}
 	return true

@@ -29,20 +29,24 @@ func statusOf(code string) int {
 		return http.StatusMethodNotAllowed
 	case wire.CodeChannelExists, wire.CodeIDReused, wire.CodeSeqGap:
 		return http.StatusConflict
-	case wire.CodeTooLarge:
+	case wire.CodeTooLarge, wire.CodeQuotaExceeded:
 		return http.StatusRequestEntityTooLarge
 	case wire.CodeRateLimited, wire.CodeTooManyConns:
 		return http.StatusTooManyRequests
 	case wire.CodeUnavailable:
 		return http.StatusServiceUnavailable
 	default:
-		return http.StatusInternalServerError
+		return uploadStatusOf(code)
 	}
 }
 
 func problem(code, detail string) *wire.Problem {
 	status := statusOf(code)
-	return &wire.Problem{Title: http.StatusText(status), Status: status, Code: code, Detail: detail}
+	title := http.StatusText(status)
+	if status == statusChecksumMismatch {
+		title = "Checksum Mismatch"
+	}
+	return &wire.Problem{Title: title, Status: status, Code: code, Detail: detail}
 }
 
 func problemLater(code, detail string, wait time.Duration) *wire.Problem {
@@ -62,6 +66,8 @@ func problemOf(err error) *wire.Problem {
 		return p
 	case errors.Is(err, ErrNotMember):
 		return problem(wire.CodeForbidden, "not a member of the channel")
+	case errors.Is(err, ErrUploadUnusable):
+		return problem(wire.CodeAttachmentUnusable, "an attachment isn't a finished upload of yours")
 	case errors.Is(err, ErrIDReused):
 		return problem(wire.CodeIDReused, "the id was used for another message")
 	case errors.Is(err, errTokenExpired):

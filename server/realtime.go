@@ -108,7 +108,7 @@ func (s *Server) onConnecting(ctx context.Context, e centrifuge.ConnectEvent) (r
 		return reply, centrifuge.ErrorInternal
 	}
 	data, err := json.Marshal(wire.ConnectData{
-		API: wire.APIVersion, Limits: s.cfg.Limits, Capabilities: capabilities, User: who.user, Device: who.device,
+		API: wire.APIVersion, Limits: s.cfg.Limits, Capabilities: s.capabilities(), User: who.user, Device: who.device,
 		DeviceSeqs: seqs,
 	})
 	if err != nil {

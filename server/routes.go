@@ -23,7 +23,13 @@ const (
 )
 
 // capabilities are the names of what this server can, beside what its API version says.
-var capabilities = []string{"message.send", "message.history", "private-channels", "device-seq", "message.batch"}
+func (s *Server) capabilities() []string {
+	all := []string{"message.send", "message.history", "private-channels", "device-seq", "message.batch"}
+	if s.uploads != nil {
+		all = append(all, "uploads")
+	}
+	return all
+}
 
 // methods answers by HTTP method.
 type methods map[string]http.HandlerFunc
@@ -40,6 +46,8 @@ func (s *Server) routes() http.Handler {
 		http.MethodPost: s.signedIn(s.postMessage), http.MethodGet: s.signedIn(s.getMessages),
 	})
 	api("/api/messages", "batch", methods{http.MethodPost: s.signedIn(s.postBatch)})
+	mux.Handle("/api/uploads/", http.HandlerFunc(s.serveUploads))
+	mux.Handle("/api/uploads", http.HandlerFunc(s.serveUploads)) // or ServeMux would redirect a POST
 	s.healthRoutes(mux)
 	mux.Handle("/", s.api("unknown", nil))
 	ping := centrifuge.PingPongConfig{PingInterval: s.cfg.PingInterval, PongTimeout: s.cfg.PongTimeout}
@@ -68,7 +76,7 @@ func (s *Server) adminRoutes() http.Handler {
 
 // common puts the headers on every reply and turns a panic into a problem.
 func (s *Server) common(next http.Handler) http.Handler {
-	version, caps := strconv.Itoa(wire.APIVersion), strings.Join(capabilities, ",")
+	version, caps := strconv.Itoa(wire.APIVersion), strings.Join(s.capabilities(), ",")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer s.active.enter()()
 		defer func() {

@@ -23,7 +23,8 @@ const (
 	headerBytes = 16 << 10
 	// killTimeout bounds the wait for goroutines whose connections were reset.
 	killTimeout = 10 * time.Second
-	// lingerTimeout is how long Shutdown waits for sockets after the last client has gone.
+	// lingerTimeout is how long Shutdown waits, after the last client has gone, for connections that ask nothing, and
+	// then for sockets.
 	lingerTimeout = 500 * time.Millisecond
 	// nodeLinger is how long goroutines of Centrifuge (its dissolver) outlive the last subscription, and a bit.
 	nodeLinger = time.Second + 20*time.Millisecond
@@ -34,7 +35,8 @@ const (
 func (s *Server) Serve(ln net.Listener) error {
 	h := &http.Server{
 		Handler: s.handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes,
-		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // handshakes of port scanners
+		ErrorLog:  slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // handshakes of port scanners
+		ConnState: noteAsked,
 	}
 	s.mu.Lock()
 	if s.stop != nil {
@@ -65,10 +67,11 @@ func (s *Server) Serve(ln net.Listener) error {
 func (s *Server) Shutdown(ctx context.Context) error {
 	return s.end(func() error {
 		s.draining.Store(true)
+		s.stopUploads()
 		s.tellClients()
 		err := errors.Join(s.clients.none(ctx), s.net.answered(ctx))
 		for _, h := range s.servers() {
-			err = errors.Join(err, h.Shutdown(ctx))
+			err = errors.Join(err, s.finish(ctx, h))
 		}
 		select { // sockets that never sent their connect command know of no drain
 		case <-s.net.gone():
@@ -77,6 +80,25 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		}
 		return errors.Join(err, s.halt(ctx))
 	})
+}
+
+// finish closes h's listeners and waits for what it is answering. net/http also waits 5 to 6.5s for a connection that
+// hasn't sent its first request, and each attempt of a client whose network carries nothing is one: they get lingerTimeout.
+func (s *Server) finish(ctx context.Context, h *http.Server) error {
+	soon, cancel := context.WithTimeout(ctx, lingerTimeout)
+	defer cancel()
+	if err := h.Shutdown(soon); soon.Err() == nil {
+		return err
+	}
+	s.net.dropSilent()
+	return h.Shutdown(ctx)
+}
+
+// noteAsked marks connections on which a request came.
+func noteAsked(c net.Conn, to http.ConnState) {
+	if nc := bottom(c); nc != nil && to != http.StateNew {
+		nc.asked.Store(true)
+	}
 }
 
 // Kill stops like a crash, for tests and scenarios: connections are reset and nobody is told. The store, which isn't
@@ -130,7 +152,8 @@ func (s *Server) halt(ctx context.Context) error {
 		err = errors.Join(err, ctx.Err())
 	}
 	s.net.lingers.Wait() // kill has ended them
-	err = errors.Join(err, s.clients.none(ctx), s.active.wait(ctx))
+	s.stopUploads()
+	err = errors.Join(err, s.clients.none(ctx), s.active.wait(ctx), s.closeUploads())
 	// Centrifuge's workers sleep a second after a channel's last subscriber has gone, whatever happens meanwhile.
 	idle := time.Until(time.Unix(0, s.unsubscribed.Load()).Add(nodeLinger))
 	if idle <= 0 {

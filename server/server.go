@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/centrifugal/centrifuge"
+
+	"github.com/chatsdk/chatsdk/server/uploads"
 )
 
 // ErrClosed is answered by a Server that was shut down or killed. It matches net.ErrClosed too.
@@ -45,6 +47,7 @@ type Server struct {
 	clients *clients
 	metrics *metrics
 	net     *netConns
+	uploads *uploads.Handler // nil if files aren't taken
 	active  activity
 
 	dummyHash string // takes as long to verify as a true one
@@ -106,6 +109,9 @@ func New(cfg Config) (*Server, error) {
 	if s.node, err = s.newNode(); err != nil {
 		return nil, err
 	}
+	if err := s.newUploads(); err != nil {
+		return nil, err
+	}
 	s.relay = newRelay(cfg.Store, s.publish, s.gates, s.log, s.metrics)
 	s.handler = s.routes()
 	if cfg.Wrap != nil {
@@ -135,6 +141,9 @@ func (s *Server) Start(ctx context.Context) error {
 	}
 	s.wg.Go(func() { s.relay.run(s.ctx) })
 	s.wg.Go(s.janitor)
+	if s.uploads != nil {
+		s.wg.Go(func() { s.uploads.Run(s.ctx) })
+	}
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/chatsdk/chatsdk/internal/wire"
+	"github.com/chatsdk/chatsdk/server/uploads"
 )
 
 // Errors that a Store answers. A Store may wrap them.
@@ -20,6 +21,8 @@ var (
 	ErrNotMember = errors.New("server: not a member")
 	// ErrIDReused: the user sent this id before, with another body or to another channel.
 	ErrIDReused = errors.New("server: id used for another message")
+	// ErrUploadUnusable: an attachment names an upload that isn't there, isn't finished, or isn't the sender's.
+	ErrUploadUnusable = errors.New("server: not a finished upload of the sender")
 	// ErrUnavailable: the store can't do it now (disk full, read-only, locked, closed). Nothing was stored, or, if
 	// it was a commit that failed, nothing may have been; asking again is right.
 	ErrUnavailable = errors.New("server: store unavailable")
@@ -83,6 +86,7 @@ type Entry struct {
 	DeviceSeq   uint64 // 0: no order asked
 	Text        string
 	Attachments json.RawMessage // compact JSON or nil
+	Uploads     []string        // IDs of the uploads that Attachments name
 	Time        time.Time       // stored to the millisecond
 	// Refused says that the entry breaks a rule for ever. It isn't stored, but uses its DeviceSeq up.
 	Refused bool
@@ -92,8 +96,10 @@ type Entry struct {
 type Outcome struct {
 	Seq       uint64
 	Time      time.Time
-	Duplicate bool  // the entry was stored before; Seq and Time are those of then
-	Err       error // nil, ErrNotMember, ErrIDReused or *SeqGapError; an Entry that came Refused has none or a *SeqGapError
+	Duplicate bool // the entry was stored before; Seq and Time are those of then
+	// Err is nil, ErrNotMember, ErrIDReused, ErrUploadUnusable or *SeqGapError; an Entry that came Refused has none or a
+	// *SeqGapError.
+	Err error
 }
 
 // Store is what a Server needs of its storage. It is used concurrently. Times are kept to the millisecond at least and
@@ -104,6 +110,7 @@ type Store interface {
 	ChannelStore
 	MessageStore
 	OutgoingStore
+	UploadStore
 	// Ping tells whether the store can write at this moment, by writing. ErrUnavailable if not.
 	Ping(ctx context.Context) error
 }
@@ -158,10 +165,12 @@ type MessageStore interface {
 	//     whatever the DeviceSeq.
 	//  2. The channel is private and the user isn't a member: ErrNotMember. An unknown channel becomes a public one,
 	//     unless the entry is Refused or out of its order.
-	//  3. The same (user, ID) with anything else: ErrIDReused.
+	//  3. The same (user, ID) with anything else: ErrIDReused. One of Uploads isn't a finished upload of the user, or is
+	//     a partial one: ErrUploadUnusable.
 	//  4. DeviceSeq not 0 and not one more than the last one taken of (user, device, channel): *SeqGapError, except
 	//     that a number which was taken before keeps the answer of 2, 3 or Refused.
-	//  5. Otherwise the number is taken, also by an entry that 1, 2, 3 or Refused keeps out.
+	//  5. Otherwise the number is taken, also by an entry that 1, 2, 3 or Refused keeps out. Of one that is stored, Uploads
+	//     are attached to the message from then on.
 	Append(ctx context.Context, user, device string, entries []Entry) ([]Outcome, error)
 	// Messages reads a channel's messages with Seq > after in order: at most limit of them, and no more than maxBytes
 	// of texts and attachments (0: any number) except that one message is always let through. last is the channel's
@@ -172,6 +181,9 @@ type MessageStore interface {
 	// DeviceSeqs tells the last DeviceSeq taken for each channel of a device, the most lately used first, at most limit.
 	DeviceSeqs(ctx context.Context, user, device string, limit int) (map[string]uint64, error)
 }
+
+// UploadStore keeps uploads, beside their bytes.
+type UploadStore = uploads.Store
 
 // OutgoingStore keeps what was committed and not yet published.
 type OutgoingStore interface {

@@ -176,6 +176,9 @@ func (s *Source) refusedLocked(l *live) {
 		return // an old one, of an earlier process
 	}
 	now := time.Now()
+	if s.nanos() >= l.over && now.Sub(l.born) >= 2*tooYoung && planted != bugEndIsRefusal {
+		return // it was good until its end: that it is refused now says nothing of those that the server makes
+	}
 	if hold := s.guard.refuse(l.gen, l.born, now); hold > 0 {
 		s.guarded = now.Add(hold)
 		s.applyLocked(event{in: inFailed, reason: ReasonRejected, err: ErrRejected, out: outcome{wait: hold}})

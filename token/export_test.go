@@ -18,6 +18,7 @@ const (
 	BugTroubleSignsOut     = bugTroubleSignsOut
 	BugNewKeyOnRetry       = bugNewKeyOnRetry
 	BugNoLoopGuard         = bugNoLoopGuard
+	BugEndIsRefusal        = bugEndIsRefusal
 	BugStaleFailsCaller    = bugStaleFailsCaller
 	BugPortalBelieved      = bugPortalBelieved
 	BugNoNegativeCache     = bugNoNegativeCache

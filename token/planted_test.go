@@ -27,6 +27,7 @@ func TestPlantedBugsAreFound(t *testing.T) {
 		{token.BugTroubleSignsOut, "TestOutcomes", func(context.Context) error { return checkOutcomes() }},
 		{token.BugNewKeyOnRetry, "TestLostReplyIsAskedForAgain", checkLostReply},
 		{token.BugNoLoopGuard, "TestRefusedNewTokensDoNotLoop", checkLoopGuard},
+		{token.BugEndIsRefusal, "TestTokenRefusedAfterItsEndIsReplaced", checkRefusedAfterEnd},
 		{token.BugStaleFailsCaller, "TestValidTokenIsServedWhileRefreshingFails", checkValidTokenIsServed},
 		{token.BugPortalBelieved, "TestWhatIsNoReplyOfTheServerCountsForNothing", checkPortals},
 		{token.BugNoNegativeCache, "TestFailureIsSharedUntilTheNextSlot", checkFailureIsShared},

@@ -41,6 +41,27 @@ func checkLoopGuard(ctx context.Context) error {
 	return nil
 }
 
+func TestTokenRefusedAfterItsEndIsReplaced(t *testing.T) { inBubble(t, checkRefusedAfterEnd) }
+
+// Tokens live shorter than the network is away, again and again. What a server refuses afterwards isn't a new token.
+func checkRefusedAfterEnd(ctx context.Context) error {
+	const life = 20 * time.Second
+	i := &issuer{life: life}
+	s, err := signedIn(token.Options{Refresh: i.refresh}, life)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	for n := range 10 {
+		got, err := s.Renew(ctx, access(n))
+		if err := wants(got, err, access(n+1)); err != nil {
+			return fmt.Errorf("after %d lives: %w", n, err)
+		}
+		time.Sleep(life)
+	}
+	return nil
+}
+
 func TestTooYoungTokenIsNotReplaced(t *testing.T) {
 	inBubble(t, func(ctx context.Context) error {
 		i, s, err := hourly()

@@ -30,8 +30,8 @@ func newChat() *cobra.Command {
 		Long: `Chat. Each line of input is a message to the first channel; the messages of all channels are shown. The end of input
 waits up to 10 s for what is still to be sent.
 
-With --json this is the machine interface: one JSON object a line each way. Ops are send, cancel, status and quit; the
-end of input is quit, which stops at once.
+With --json this is the machine interface: one JSON object a line each way. Ops are send, upload, cancel, status and quit;
+the end of input is quit, which stops at once.
 
 With --profile the session, what is queued and what was received are kept in a folder: a message is "queued" with
 "durable":true when it is on disk, the next run sends what is still queued and goes on after the last message that was
@@ -142,6 +142,8 @@ func (c *chat) run(stdin io.Reader) {
 	c.put(hello)
 	updates := c.client.Watch(c.ctx)
 	c.wg.Go(func() { c.follow(updates) })
+	uploads := c.client.WatchUploads(c.ctx)
+	c.wg.Go(func() { c.followUploads(uploads) })
 	for _, name := range c.channels {
 		c.wg.Go(func() { c.read(name) })
 	}

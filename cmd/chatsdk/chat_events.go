@@ -1,8 +1,13 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
+
+	"github.com/chatsdk/chatsdk"
+	"github.com/chatsdk/chatsdk/upload"
 )
 
 // event is one thing that chat tells: an object for machines, a line for people.
@@ -80,10 +85,33 @@ type messageEvent struct {
 	Text    string `json:"text"`
 	Time    stamp  `json:"time"`
 	Replay  bool   `json:"replay,omitempty"`
+
+	Attachments json.RawMessage `json:"attachments,omitempty"`
 }
 
 func (e messageEvent) plain() (string, bool) {
-	return fmt.Sprintf("%s [%s] %s: %s", time.Time(e.Time).Local().Format("15:04:05"), e.Channel, e.User, e.Text), false
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s [%s] %s: %s", time.Time(e.Time).Local().Format("15:04:05"), e.Channel, e.User, e.Text)
+	for _, a := range chatsdk.Attachments(chatsdk.Message{Attachments: e.Attachments}) {
+		fmt.Fprintf(&b, " <%s, %s, %s>", a.Name, sizeText(a.Size), a.ID)
+	}
+	return b.String(), false
+}
+
+// uploadEvent says how far an upload is.
+type uploadEvent struct {
+	head
+	uploadJSON
+}
+
+func (e uploadEvent) plain() (string, bool) {
+	switch {
+	case e.Done:
+		return "uploaded " + e.Name, true
+	case e.State == upload.Failed.String(), e.State == upload.Cancelled.String():
+		return strings.TrimSuffix("upload of "+e.Name+" "+e.State+": "+e.Error, ": "), true
+	}
+	return "", true
 }
 
 type stateEvent struct {

@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/chatsdk/chatsdk"
 	"github.com/chatsdk/chatsdk/outbox"
 )
 
@@ -52,6 +54,20 @@ type op struct {
 	Text        string            `json:"text"`
 	ID          string            `json:"id"`
 	Attachments []json.RawMessage `json:"attachments"`
+	Path        string            `json:"path"`  // upload: the file
+	Files       []string          `json:"files"` // send: files that go with it
+}
+
+// files are those that a send or an upload brings.
+func (o op) files() []chatsdk.File {
+	var out []chatsdk.File
+	if o.Path != "" {
+		out = append(out, chatsdk.File{Path: o.Path})
+	}
+	for _, path := range o.Files {
+		out = append(out, chatsdk.File{Path: path})
+	}
+	return out
 }
 
 // entry is the message of a send.
@@ -92,11 +108,15 @@ func parseOp(line []byte) (op, *opError) {
 		return op{}, &opError{"bad_line", "there is something after the object"}
 	}
 	switch o.Op {
-	case "send":
-		if !channelName.MatchString(o.Channel) {
+	case "send", "upload":
+		switch {
+		case !channelName.MatchString(o.Channel):
 			return o, &opError{"invalid_channel", "channel " + channelHint}
-		}
-		if o.Text == "" && len(o.Attachments) == 0 {
+		case o.Op == "upload" && o.Path == "", slices.Contains(o.Files, ""):
+			return o, &opError{"invalid_path", "path is empty"}
+		case o.Op == "send" && o.Path != "":
+			return o, &opError{"invalid_path", "path is for upload; send takes files"}
+		case o.Text == "" && len(o.Attachments) == 0 && len(o.files()) == 0:
 			return o, &opError{"invalid_text", "text is empty"}
 		}
 	case "cancel":
@@ -107,7 +127,7 @@ func parseOp(line []byte) (op, *opError) {
 	case "":
 		return o, &opError{"bad_line", "there is no op"}
 	default:
-		return o, &opError{"unknown_op", "the ops are send, cancel, status and quit"}
+		return o, &opError{"unknown_op", "the ops are send, upload, cancel, status and quit"}
 	}
 	return o, nil
 }

@@ -30,7 +30,12 @@ func TestParseOp(t *testing.T) {
 		"wrong type":     {line: `{"op":1}`, code: "bad_line"},
 		"not UTF-8":      {line: "{\"op\":\"send\",\"channel\":\"a\",\"text\":\"\xff\"}", code: "bad_line"},
 		"no op":          {line: `{}`, code: "bad_line"},
-		"unknown op":     {line: `{"op":"upload"}`, code: "unknown_op"},
+		"unknown op":     {line: `{"op":"fly"}`, code: "unknown_op"},
+		"upload":         {line: `{"op":"upload","channel":"a","path":"p"}`, want: op{Op: "upload", Channel: "a", Path: "p"}},
+		"files":          {line: `{"op":"send","channel":"a","files":["p"]}`, want: op{Op: "send", Channel: "a", Files: []string{"p"}}},
+		"upload of what": {line: `{"op":"upload","channel":"a"}`, code: "invalid_path"},
+		"path in send":   {line: `{"op":"send","channel":"a","text":"x","path":"p"}`, code: "invalid_path"},
+		"empty file":     {line: `{"op":"send","channel":"a","files":[""]}`, code: "invalid_path"},
 		"no channel":     {line: `{"op":"send","text":"x"}`, code: "invalid_channel"},
 		"bad channel":    {line: `{"op":"send","channel":"A b","text":"x"}`, code: "invalid_channel"},
 		"attachments": {

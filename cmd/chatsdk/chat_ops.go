@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/chatsdk/chatsdk/outbox"
+	"github.com/chatsdk/chatsdk/upload"
 )
 
 // sendOutTimeout is how long the end of input waits for what isn't sent, when a person, and no machine, is at it.
@@ -109,7 +111,7 @@ func (c *chat) machineLine(line []byte) {
 		return
 	}
 	switch o.Op {
-	case "send":
+	case "send", "upload":
 		c.send(o)
 	case "cancel":
 		c.cancel(o)
@@ -131,7 +133,7 @@ func (c *chat) send(o op) {
 		c.sendFailed(o, err)
 		return
 	}
-	e, err := c.client.SendEntry(c.ctx, o.entry())
+	e, err := c.client.SendFiles(c.ctx, o.entry(), o.files()...)
 	if err != nil {
 		c.sendFailed(o, err)
 		return
@@ -163,26 +165,37 @@ func (c *chat) putOutcome(m outbox.Change) {
 func (c *chat) sendFailed(o op, err error) {
 	code := "failed"
 	var invalid *outbox.InvalidError
+	var file *upload.InvalidError
+	var pathErr *os.PathError
 	switch {
 	case c.ctx.Err() != nil:
 		return
 	case errors.As(err, &invalid):
 		code = "invalid_" + invalid.Field
-	case errors.Is(err, outbox.ErrFull):
+	case errors.As(err, &file):
+		code = "invalid_" + file.Field
+	case errors.Is(err, outbox.ErrFull), errors.Is(err, upload.ErrFull):
 		code = "full"
-	case errors.Is(err, outbox.ErrDisk):
+	case errors.Is(err, outbox.ErrDisk), errors.Is(err, upload.ErrDisk):
 		code = "disk"
+	case errors.As(err, &pathErr):
+		code = "file"
 	}
 	c.fail(o, code, err)
 }
 
 func (c *chat) cancel(o op) {
 	err := c.client.Cancel(c.ctx, strings.ToLower(o.ID))
+	if errors.Is(err, outbox.ErrNotFound) { // the id of an upload, or of nothing
+		if uploadErr := c.client.CancelUpload(c.ctx, strings.ToLower(o.ID)); !errors.Is(uploadErr, upload.ErrNotFound) {
+			err = uploadErr
+		}
+	}
 	switch {
 	case err == nil, c.ctx.Err() != nil:
 	case errors.Is(err, outbox.ErrNotFound):
 		c.fail(o, "not_found", err)
-	case errors.Is(err, outbox.ErrNotQueued):
+	case errors.Is(err, outbox.ErrNotQueued), errors.Is(err, upload.ErrSettled):
 		c.fail(o, "not_queued", err)
 	default:
 		c.fail(o, "failed", err)

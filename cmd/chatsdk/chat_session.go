@@ -9,6 +9,7 @@ import (
 	"github.com/chatsdk/chatsdk/inbox"
 	"github.com/chatsdk/chatsdk/realtime"
 	"github.com/chatsdk/chatsdk/token"
+	"github.com/chatsdk/chatsdk/upload"
 )
 
 const (
@@ -123,6 +124,13 @@ func (c *chat) follow(updates <-chan chatsdk.Update) {
 	}
 }
 
+// followUploads tells what becomes of files. Progress is told as the client tells it, ten times a second at most.
+func (c *chat) followUploads(changes <-chan upload.Change) {
+	for u := range changes {
+		c.put(uploadEvent{head: now("upload"), uploadJSON: uploadOf(u.Upload)})
+	}
+}
+
 // doneWith is the seq up to which nothing of a channel is shown any more in this run.
 func (c *chat) doneWith(channel string) uint64 {
 	if c.opts.from != inbox.Processed.String() {
@@ -171,7 +179,7 @@ func (c *chat) read(name string) {
 	err := c.client.Process(c.ctx, name, func(m chatsdk.Message) error {
 		err := c.out.show(c.ctx, messageEvent{
 			head: now("message"), Channel: m.Channel, Seq: m.Seq, ID: m.ID, User: m.User, Text: m.Text,
-			Time: stamp(m.Time), Replay: m.Replay,
+			Time: stamp(m.Time), Replay: m.Replay, Attachments: m.Attachments,
 		})
 		if err == nil && c.order.shown(name, m.Seq) {
 			c.put(syncedEvent{head: now("synced"), Channel: name})

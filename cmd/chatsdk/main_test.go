@@ -7,7 +7,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"chatsdk": main})
+	testscript.Main(m, map[string]func(){"chatsdk": main, "uploader": uploader, "leanserver": leanServer})
 }
 
 func TestScripts(t *testing.T) {
@@ -30,6 +30,7 @@ func TestScripts(t *testing.T) {
 			"lines":    cmdLines,
 			"exitcode": cmdExitCode,
 			"control":  cmdControl,
+			"random":   cmdRandom,
 			"truncate": cmdTruncate,
 		},
 	})

@@ -7,14 +7,17 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/chatsdk/chatsdk"
 	"github.com/chatsdk/chatsdk/outbox"
 	"github.com/chatsdk/chatsdk/profile"
 	"github.com/chatsdk/chatsdk/token"
+	"github.com/chatsdk/chatsdk/upload"
 )
 
 func newOutbox() *cobra.Command {
@@ -41,7 +44,7 @@ func checkProfile(dir string) error {
 }
 
 // withQueue runs f with the profile's queue, which sends nothing.
-func withQueue(ctx context.Context, dir string, f func(ctx context.Context, s outbox.Store, q *outbox.Queue) error) (err error) {
+func withQueue(ctx context.Context, dir string, f func(ctx context.Context, h *home, q *outbox.Queue) error) (err error) {
 	if err := checkProfile(dir); err != nil {
 		return err
 	}
@@ -64,7 +67,7 @@ func withQueue(ctx context.Context, dir string, f func(ctx context.Context, s ou
 	if ok, err := signedIn(h.Tokens()); err == nil { // what is wrong with the session is no matter of the queue
 		q.SetSession(ok)
 	}
-	return f(ctx, h.Outbox(), q)
+	return f(ctx, h, q)
 }
 
 // signedIn says whether a store keeps a session.
@@ -94,6 +97,7 @@ type entryJSON struct {
 	Attachments json.RawMessage `json:"attachments,omitempty"`
 	After       []string        `json:"after,omitempty"`
 	Needs       []string        `json:"needs,omitempty"`
+	Files       []fileJSON      `json:"files,omitempty"` // that it waits for
 	Order       uint64          `json:"order"`
 	DeviceSeq   uint64          `json:"deviceSeq,omitempty"`
 	Seq         uint64          `json:"seq,omitempty"`
@@ -103,7 +107,51 @@ type entryJSON struct {
 	Sent        *stamp          `json:"sent,omitempty"`
 }
 
-func entryOf(e outbox.Entry) entryJSON {
+// fileJSON is an upload that a message waits for.
+type fileJSON struct {
+	uploadJSON
+	Path string `json:"path"`
+}
+
+// filesOf are the profile's uploads by their ids.
+func filesOf(ctx context.Context, h *home) (map[string]upload.Upload, error) {
+	saved, err := h.Uploads().Load(ctx)
+	if err != nil {
+		return nil, profileError(err)
+	}
+	files := make(map[string]upload.Upload, len(saved.Uploads))
+	for _, u := range saved.Uploads {
+		u.Progress = upload.Progress{Total: u.Source.Size, Acked: u.Offset, ResumedFrom: -1} // as the store knows it
+		files[u.ID] = u
+	}
+	return files, nil
+}
+
+// fileOf is the upload that brings a need.
+func fileOf(n outbox.Need, files map[string]upload.Upload) (upload.Upload, bool) {
+	id, ok := chatsdk.UploadOf(n)
+	u, known := files[id]
+	return u, ok && known
+}
+
+// waitsFor is what a message waits for, in a few words.
+func waitsFor(e outbox.Entry, files map[string]upload.Upload) string {
+	if e.Blocked != outbox.BlockedDependency {
+		return string(e.Blocked)
+	}
+	var words []string
+	for _, n := range e.Needs {
+		if u, ok := fileOf(n, files); ok && n.Result == nil {
+			words = append(words, fmt.Sprintf("upload of %s: %d%%", u.Name, percent(u.Offset, u.Source.Size)))
+		}
+	}
+	if len(words) == 0 {
+		return string(e.Blocked)
+	}
+	return strings.Join(words, ", ")
+}
+
+func entryOf(e outbox.Entry, files map[string]upload.Upload) entryJSON {
 	v := entryJSON{
 		Schema: schema, ID: e.ID, Account: e.Account, Channel: e.Channel, State: e.State.String(), Blocked: string(e.Blocked),
 		Text: e.Text, Attachments: e.Attachments, After: e.After, Order: e.Order, DeviceSeq: e.DeviceSeq, Seq: e.Seq,
@@ -111,6 +159,9 @@ func entryOf(e outbox.Entry) entryJSON {
 	}
 	for _, n := range e.Needs {
 		v.Needs = append(v.Needs, n.Name)
+		if u, ok := fileOf(n, files); ok {
+			v.Files = append(v.Files, fileJSON{uploadOf(u), u.Path})
+		}
 	}
 	if !e.ExpiresAt.IsZero() {
 		v.Expires = new(stamp(e.ExpiresAt))
@@ -130,15 +181,19 @@ func newOutboxLs() *cobra.Command {
 	all := c.Flags().Bool("all", false, "what is settled too, as far as it is remembered")
 	asJSON := c.Flags().Bool("json", false, "one JSON object a line")
 	c.RunE = action(func(cmd *cobra.Command, _ []string) error {
-		return withQueue(cmd.Context(), *dir, func(ctx context.Context, s outbox.Store, q *outbox.Queue) error {
-			entries, err := listed(ctx, s, q, *all)
+		return withQueue(cmd.Context(), *dir, func(ctx context.Context, h *home, q *outbox.Queue) error {
+			entries, err := listed(ctx, h.Outbox(), q, *all)
 			if err != nil {
 				return err
 			}
 			if n := q.State().Aside; n > 0 {
 				_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "%d more can't be read; see chatsdk outbox export\n", n)
 			}
-			return printEntries(cmd.OutOrStdout(), entries, *asJSON)
+			files, err := filesOf(ctx, h)
+			if err != nil {
+				return err
+			}
+			return printEntries(cmd.OutOrStdout(), entries, files, *asJSON)
 		})
 	})
 	return c
@@ -164,10 +219,10 @@ func listed(ctx context.Context, s outbox.Store, q *outbox.Queue, all bool) ([]o
 // shownText is how much of a text a line of a list has room for.
 const shownText = 40
 
-func printEntries(out io.Writer, entries []outbox.Entry, asJSON bool) error {
+func printEntries(out io.Writer, entries []outbox.Entry, files map[string]upload.Upload, asJSON bool) error {
 	if asJSON {
 		for _, e := range entries {
-			if err := printJSON(out, entryOf(e)); err != nil {
+			if err := printJSON(out, entryOf(e, files)); err != nil {
 				return err
 			}
 		}
@@ -181,7 +236,7 @@ func printEntries(out io.Writer, entries []outbox.Entry, asJSON bool) error {
 		state := e.State.String()
 		switch {
 		case e.Blocked != "":
-			state += " (" + string(e.Blocked) + ")"
+			state += " (" + printable(waitsFor(e, files)) + ")"
 		case e.State == outbox.Parked:
 			state += " (" + printable(e.Err) + ")"
 		}
@@ -198,12 +253,16 @@ func newOutboxShow() *cobra.Command {
 	c := &cobra.Command{Use: "show ID", Short: "Show one message as JSON", Args: cobra.ExactArgs(1)}
 	dir := addProfileFlag(c)
 	c.RunE = action(func(cmd *cobra.Command, args []string) error {
-		return withQueue(cmd.Context(), *dir, func(_ context.Context, _ outbox.Store, q *outbox.Queue) error {
+		return withQueue(cmd.Context(), *dir, func(ctx context.Context, h *home, q *outbox.Queue) error {
 			e, ok := q.Get(args[0])
 			if !ok {
 				return failure(outbox.ErrNotFound, "see chatsdk outbox ls --all")
 			}
-			return printJSON(cmd.OutOrStdout(), entryOf(e))
+			files, err := filesOf(ctx, h)
+			if err != nil {
+				return err
+			}
+			return printJSON(cmd.OutOrStdout(), entryOf(e, files))
 		})
 	})
 	return c
@@ -217,7 +276,12 @@ func newOutboxAct(name, short string, op outbox.HandOp) *cobra.Command {
 	}
 	dir := addProfileFlag(c)
 	c.RunE = action(func(cmd *cobra.Command, args []string) error {
-		err := withQueue(cmd.Context(), *dir, func(ctx context.Context, _ outbox.Store, q *outbox.Queue) error {
+		err := withQueue(cmd.Context(), *dir, func(ctx context.Context, h *home, q *outbox.Queue) error {
+			if op == outbox.HandRetry {
+				if err := retryFiles(ctx, h, q, args[0]); err != nil {
+					return err
+				}
+			}
 			return actOn(ctx, q, op, args[0])
 		})
 		if errors.Is(err, profile.ErrLocked) {
@@ -243,6 +307,32 @@ func actOn(ctx context.Context, q *outbox.Queue, op outbox.HandOp, id string) er
 	}
 	if err := err(ctx, id); err != nil {
 		return failure(err, "see chatsdk outbox ls --all")
+	}
+	return nil
+}
+
+// retryFiles lets the failed uploads of a parked message go on. A client that runs does it by itself.
+func retryFiles(ctx context.Context, h *home, q *outbox.Queue, id string) (err error) {
+	e, ok := q.Get(id)
+	files, err := filesOf(ctx, h)
+	if err != nil || !ok || e.State != outbox.Parked {
+		return err
+	}
+	uploads, err := upload.New(upload.Options{Store: h.Uploads(), Endpoint: "http://offline.invalid/"})
+	if err != nil {
+		return err
+	}
+	uploads.SetOnline(false) // nothing is sent from here
+	if err := uploads.Start(); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, uploads.Close()) }()
+	for _, n := range e.Needs {
+		if u, ok := fileOf(n, files); ok && u.State == upload.Failed {
+			if err := uploads.Retry(ctx, u.ID); err != nil {
+				return failure(err, "see chatsdk outbox show "+id)
+			}
+		}
 	}
 	return nil
 }
@@ -273,12 +363,16 @@ no second one as long as it is as the same user.`,
 		if *rescue {
 			return runRescue(cmd, *dir)
 		}
-		return withQueue(cmd.Context(), *dir, func(ctx context.Context, s outbox.Store, q *outbox.Queue) error {
-			entries, err := listed(ctx, s, q, true)
+		return withQueue(cmd.Context(), *dir, func(ctx context.Context, h *home, q *outbox.Queue) error {
+			entries, err := listed(ctx, h.Outbox(), q, true)
 			if err != nil {
 				return err
 			}
-			if err := printEntries(cmd.OutOrStdout(), entries, true); err != nil {
+			files, err := filesOf(ctx, h)
+			if err != nil {
+				return err
+			}
+			if err := printEntries(cmd.OutOrStdout(), entries, files, true); err != nil {
 				return err
 			}
 			aside, err := q.SetAside(ctx)

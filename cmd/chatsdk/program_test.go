@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"crypto/rand"
 	"errors"
 	"io"
 	"net/http"
@@ -218,6 +219,15 @@ func cmdControl(ts *testscript.TestScript, _ bool, args []string) {
 	if res.StatusCode != http.StatusOK {
 		ts.Fatalf("answered %s", res.Status)
 	}
+}
+
+// cmdRandom: random FILE N writes N random bytes into a file.
+func cmdRandom(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), b, 0o600))
 }
 
 // cmdTruncate: truncate FILE N cuts N bytes off a file's end.

@@ -25,6 +25,9 @@ func runRescue(cmd *cobra.Command, dir string) error {
 	if found.Damaged > 0 {
 		note += fmt.Sprintf(", %d more can't be read", found.Damaged)
 	}
+	if found.Files > 0 {
+		note += fmt.Sprintf(", %d of their files can't be found", found.Files)
+	}
 	if found.Cut != nil {
 		note += ", and there may have been others"
 	}

@@ -18,9 +18,10 @@ import (
 
 // sendOptions are the flags of send.
 type sendOptions struct {
-	profile, server, user, passwordFile, id string
-	wait                                    time.Duration
-	json                                    bool
+	sessionOptions
+
+	id   string
+	wait time.Duration
 }
 
 func newSend() *cobra.Command {
@@ -32,28 +33,19 @@ it stays queued (exit 6), and the next program that signs in with the profile se
 
 While another program has the profile open, the message is handed over to that one, which sends it.`,
 	}
+	o.add(c)
 	f := c.Flags()
-	f.StringVar(&o.profile, profileFlag, "", profileUsage+" (needed)")
-	f.StringVar(&o.server, "server", "", "the server's address, such as http://127.0.0.1:8080 (needed)")
-	f.StringVar(&o.user, "user", "", "who to sign in as, where the profile holds no session")
-	f.StringVar(&o.passwordFile, "password-file", "", "file with the password; a trailing newline doesn't count")
 	f.StringVar(&o.id, "id", "", "the message's id, a UUID; the same one again sends nothing twice")
 	f.DurationVar(&o.wait, "wait", 10*time.Second, "how long to wait until it is sent; 0 only queues it")
-	f.BoolVar(&o.json, "json", false, "one JSON object a line")
-	addLogFlag(c, "error")
 	c.RunE = action(func(cmd *cobra.Command, args []string) error { return runSend(cmd, o, args) })
 	return c
 }
 
 func (o sendOptions) check(channel string) error {
-	switch {
-	case o.profile == "":
-		return usage(errors.New("--profile is needed"), "give a folder for what the client must not lose")
-	case o.server == "":
-		return usage(errors.New("--server is needed"), "give the server's address, such as --server http://127.0.0.1:8080")
-	case (o.user == "") != (o.passwordFile == ""):
-		return usage(errors.New("--user and --password-file go together"), "give both, or none where the profile holds a session")
-	case !channelName.MatchString(channel):
+	if err := o.sessionOptions.check(); err != nil {
+		return err
+	}
+	if !channelName.MatchString(channel) {
 		return usage(fmt.Errorf("%q is no channel", channel), channelHint)
 	}
 	return nil
@@ -67,11 +59,9 @@ func runSend(cmd *cobra.Command, o sendOptions, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	password := ""
-	if o.passwordFile != "" {
-		if password, err = readPassword(o.passwordFile); err != nil {
-			return err
-		}
+	password, err := o.password()
+	if err != nil {
+		return err
 	}
 	log, err := logger(cmd)
 	if err != nil {

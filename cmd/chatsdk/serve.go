@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -79,6 +80,7 @@ func (o serveOptions) check() error {
 // serve runs the server until ctx ends.
 func serve(ctx context.Context, o serveOptions, stderr io.Writer, log *slog.Logger) (err error) {
 	cfg := server.Config{AccessTTL: o.accessTTL, RefreshTTL: o.refreshTTL, Logger: log}
+	cfg.Uploads.Dir = filepath.Join(o.data, "uploads")
 	if cfg.TLS, err = loadTLS(o.cert, o.key); err != nil {
 		return err
 	}

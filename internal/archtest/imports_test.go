@@ -36,11 +36,12 @@ var mayImport = map[string][]string{
 	"inbox":         tools,
 	"inbox/...":     {"inbox"},
 	"upload":        tools,
+	"upload/...":    {"upload"},
 	"profile":       append([]string{"outbox", "inbox", "token", "upload", "internal/sqlitefile"}, tools...),
 	"server/...":    append([]string{"server/...", "internal/wire"}, tools...),
 	"server/sqlite": {"internal/sqlitefile"},
 	"faultnet":      nil,
-	"scenario/...":  append([]string{".", "scenario/...", "server", "server/sqlite", "profile", "profile/profiletest", "faultnet"}, leaves...),
+	"scenario/...":  append([]string{".", "scenario/...", "server", "server/sqlite", "server/uploads", "profile", "profile/profiletest", "faultnet"}, leaves...),
 	"agent":         slices.Concat([]string{".", "profile", "web"}, leaves, tools),
 	"web":           nil,
 	"cmd/...":       {"..."},
@@ -54,7 +55,7 @@ var mayImport = map[string][]string{
 var standardOnly = []string{"faultnet", "internal/backoff", "internal/notify", "internal/wire", "internal/bubble"}
 
 // testKits may import testing; everything else that isn't a test must run where there is no test.
-var testKits = []string{"internal/bubble", "server/storetest", "token/tokentest", "inbox/inboxtest", "outbox/outboxtest"}
+var testKits = []string{"internal/bubble", "server/storetest", "token/tokentest", "inbox/inboxtest", "outbox/outboxtest", "upload/uploadtest"}
 
 // neverReach lists what a package must not reach, directly or through others. A pattern ends in "/..." to take in
 // what lies below; ours begin with "./".
@@ -73,7 +74,7 @@ var neverReach = map[string][]string{
 // an interface that ids implement, and brings no database.
 var client = []string{
 	"./server/...", "./faultnet", "./scenario/...", "./cmd/...", "./agent", "./profile/...", "./internal/sqlitefile", "testing",
-	"github.com/centrifugal/centrifuge", "github.com/spf13/cobra", "github.com/prometheus/...", "database/sql",
+	"github.com/centrifugal/centrifuge", "github.com/tus/...", "github.com/spf13/cobra", "github.com/prometheus/...", "database/sql",
 	"github.com/ncruces/...", "github.com/jackc/...", "modernc.org/...", "github.com/mattn/go-sqlite3",
 	"charm.land/...", "github.com/charmbracelet/...", "github.com/pelletier/...", "github.com/redis/...",
 }
@@ -83,6 +84,7 @@ var onlyIn = map[string][]string{
 	"github.com/spf13/cobra":            {"cmd/..."},
 	"github.com/prometheus/...":         {"server/...", "agent", "cmd/..."},
 	"github.com/centrifugal/centrifuge": {"server/..."},
+	"github.com/tus/...":                {"server/uploads"},
 	"github.com/ncruces/...":            {"server/sqlite", "profile/...", "internal/sqlitefile", "cmd/..."},
 	"golang.org/x/oauth2/...":           {"token/oauth2token"},
 	"github.com/gofrs/flock":            {"token", "profile"},

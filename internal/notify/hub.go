@@ -76,14 +76,25 @@ func (h *Hub[T]) queue(pending []T, v T) []T {
 // Watch returns a channel that gets the present value at once and then each change, merged only if the reader is more
 // than a backlog behind. It is closed when ctx ends or the hub is closed.
 func (h *Hub[T]) Watch(ctx context.Context) <-chan T {
-	w := &watcher[T]{out: make(chan T, 1), wake: make(chan struct{}, 1)}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	return h.watchLocked(ctx, []T{h.last})
+}
+
+// WatchFrom is Watch for a hub of several things: the channel gets first, the present value of each, instead of the last
+// value that was published. The caller keeps Publish out until it returns.
+func (h *Hub[T]) WatchFrom(ctx context.Context, first ...T) <-chan T {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.watchLocked(ctx, slices.Clone(first))
+}
+
+func (h *Hub[T]) watchLocked(ctx context.Context, first []T) <-chan T {
+	w := &watcher[T]{out: make(chan T, 1), wake: make(chan struct{}, 1), pending: first}
 	if h.closed {
 		close(w.out)
 		return w.out
 	}
-	w.pending = append(w.pending, h.last)
 	w.wake <- struct{}{}
 	h.watchers[w] = struct{}{}
 	h.wg.Go(func() { h.forward(ctx, w) })

@@ -25,6 +25,9 @@ const (
 	HeaderChallenge = "Chatsdk-Challenge"
 	// HeaderIdempotencyKey names a request that may be sent again.
 	HeaderIdempotencyKey = "Idempotency-Key"
+	// HeaderUploadSHA256 carries the SHA-256 of a finished upload in hexadecimal: on the reply to the request that
+	// finished it, and to HEAD and GET.
+	HeaderUploadSHA256 = "Upload-Sha256"
 )
 
 // Names of RPC methods on the realtime connection.
@@ -55,6 +58,8 @@ type Limits struct {
 	UserConnections   int `json:"userConnections"`   // connections of one user at a time
 	ConnectionSubs    int `json:"connectionSubs"`    // subscriptions of one connection
 	Attachments       int `json:"attachments"`       // most attachments in one message
+
+	UploadBytes int64 `json:"uploadBytes,omitempty"` // longest upload; 0 if the server takes none
 }
 
 // Problem is an error reply, RFC 9457 (application/problem+json), with a stable code to branch on.
@@ -87,6 +92,20 @@ const (
 	CodeTooManyConns     = "too_many_connections"
 	CodeUnavailable      = "unavailable" // stopping, or the store can't write
 	CodeInternal         = "internal"
+
+	CodeTusVersion         = "tus_version"            // 412: Tus-Resumable isn't 1.0.0
+	CodeMediaType          = "unsupported_media_type" // 415: PATCH takes application/offset+octet-stream
+	CodeOffsetMismatch     = "offset_mismatch"        // 409: go on from the Upload-Offset in the reply
+	CodeUploadLocked       = "upload_locked"          // 423: a newer request has the upload
+	CodeUploadUnfinished   = "upload_unfinished"      // 409: not all of it is there yet
+	CodeUploadExpired      = "upload_expired"         // 410: begin anew
+	CodeUploadPosted       = "upload_posted"          // 409: a message has it attached, so it can't be deleted
+	CodeChecksumMismatch   = "checksum_mismatch"      // 460: the chunk arrived damaged and wasn't taken
+	CodeDigestMismatch     = "digest_mismatch"        // 422: the whole isn't what was announced; the upload is deleted
+	CodeQuotaExceeded      = "quota_exceeded"         // 413: over the user's quota
+	CodeDiskFull           = "disk_full"              // 507
+	CodeRange              = "range_not_satisfiable"  // 416
+	CodeAttachmentUnusable = "attachment_unusable"    // 422: not a finished upload of the sender
 )
 
 // LoginRequest signs a device in.
@@ -109,6 +128,17 @@ type TokenReply struct {
 	RefreshExpiresIn int64  `json:"refreshExpiresIn"`
 	User             string `json:"user"`
 	Device           string `json:"device"`
+}
+
+// Attachment names a finished upload of the sender's in a message's list of attachments. The sender gives Upload; what
+// else it leaves out the server fills in, and what it gives has to be right. Objects with other fields and without Upload
+// are the application's own: the server keeps them as they are.
+type Attachment struct {
+	Upload string `json:"upload"`           // the last part of the upload's address
+	Name   string `json:"name,omitempty"`   // what to call the file
+	Size   int64  `json:"size"`             // bytes
+	SHA256 string `json:"sha256,omitempty"` // hexadecimal
+	Type   string `json:"type,omitempty"`   // media type, as the sender says
 }
 
 // Message is a stored message, as in history and in publications.

@@ -91,6 +91,9 @@ func (a appending) judge(e server.Entry) (server.Outcome, error) {
 	case known:
 		return server.Outcome{Err: server.ErrIDReused}, nil
 	}
+	if ok, err := a.usable(e); err != nil || !ok {
+		return server.Outcome{Err: server.ErrUploadUnusable}, err
+	}
 	return server.Outcome{}, nil
 }
 
@@ -126,6 +129,9 @@ func (a appending) insert(e server.Entry) (server.Outcome, error) {
 	_, err = a.tx.ExecContext(a.ctx, `INSERT INTO messages (channel, seq, user, id, text, attachments, time) VALUES (?, ?, ?, ?, ?, ?, ?)`,
 		e.Channel, out.Seq, a.user, e.ID, e.Text, attachments, millis(e.Time))
 	if err != nil {
+		return out, err
+	}
+	if err := a.attach(e, out.Seq); err != nil {
 		return out, err
 	}
 	_, err = a.tx.ExecContext(a.ctx, `INSERT INTO outgoing (channel, seq) VALUES (?, ?)`, e.Channel, out.Seq)

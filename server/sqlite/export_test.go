@@ -8,6 +8,23 @@ import (
 	"github.com/ncruces/go-sqlite3/driver"
 )
 
+// Bug is a mistake to plant.
+type Bug = bug
+
+// The mistakes.
+const (
+	KeyOfServer       = bugKeyOfServer
+	QuotaOutside      = bugQuotaOutside
+	ForeignAttachable = bugForeignAttachable
+	SweepPosted       = bugSweepPosted
+)
+
+// Plant makes a mistake until the returned function is called.
+func Plant(b Bug) func() {
+	planted = b
+	return func() { planted = 0 }
+}
+
 // OpenVersion opens the data folder as the package did when it knew n migrations.
 func OpenVersion(ctx context.Context, dir string, n int) (*DB, error) {
 	all := migrations

@@ -62,4 +62,28 @@ var migrations = []string{
 	ALTER TABLE sessions ADD COLUMN refreshed INTEGER NOT NULL DEFAULT 0; -- 0: never
 	ALTER TABLE sessions ADD COLUMN replay    BLOB;
 	ALTER TABLE sessions ADD COLUMN replayed  INTEGER NOT NULL DEFAULT 0; -- 0: never`,
+	`CREATE TABLE uploads (
+		id       TEXT PRIMARY KEY,
+		user     TEXT NOT NULL,
+		key      TEXT, -- names the creation among those of the user
+		kind     INTEGER NOT NULL,
+		parts    TEXT NOT NULL, -- ids with spaces between
+		metadata TEXT NOT NULL,
+		length   INTEGER NOT NULL, -- -1: not known yet
+		offset   INTEGER NOT NULL,
+		hash     BLOB, -- state of SHA-256
+		sha256   TEXT NOT NULL,
+		state    INTEGER NOT NULL,
+		created  INTEGER NOT NULL,
+		expires  INTEGER NOT NULL
+	) STRICT, WITHOUT ROWID;
+	CREATE UNIQUE INDEX uploads_by_key ON uploads (user, key) WHERE key IS NOT NULL;
+	CREATE INDEX uploads_by_user ON uploads (user);
+	CREATE INDEX uploads_by_end ON uploads (expires);
+	CREATE TABLE attached ( -- uploads that messages have attached
+		upload  TEXT NOT NULL,
+		channel TEXT NOT NULL,
+		seq     INTEGER NOT NULL,
+		PRIMARY KEY (upload, channel, seq)
+	) STRICT, WITHOUT ROWID;`,
 }

@@ -47,6 +47,7 @@ func Run(t *testing.T, open func(t *testing.T) server.Store) {
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, open(t)) })
 	}
+	runUploads(t, open)
 }
 
 // now is a time as stores keep it.

@@ -1,0 +1,25 @@
+package chatsdk
+
+// Bug names a planted mistake.
+type Bug = bug
+
+// Planted mistakes, for tests.
+const (
+	ResolveEarly       = bugResolveEarly
+	SecondAccount      = bugSecondAccount
+	MessageFirst       = bugMessageFirst
+	OrphansStay        = bugOrphansStay
+	RetryFailed        = bugRetryFailed
+	CancelMessageAlone = bugCancelMessageAlone
+	AppendBlindly      = bugAppendBlindly
+	TrustDownload      = bugTrustDownload
+)
+
+// Plant turns a mistake on until the returned function is called.
+func Plant(b Bug) (undo func()) {
+	planted = b
+	return func() { planted = bugNone }
+}
+
+// UploadsRun says whether the client runs anything for uploads.
+func (c *Client) UploadsRun() bool { return c.up.started.Load() }

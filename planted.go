@@ -1,0 +1,28 @@
+package chatsdk
+
+// bug is a mistake that tests put in, to see that they would find it.
+type bug int
+
+const (
+	bugNone bug = iota
+	// bugResolveEarly sends a message when the server has all bytes of its file, before those were compared.
+	bugResolveEarly
+	// bugSecondAccount leaves the uploads to whoever is signed in.
+	bugSecondAccount
+	// bugMessageFirst queues a message before its files are taken.
+	bugMessageFirst
+	// bugOrphansStay lets uploads go on whose message was never queued.
+	bugOrphansStay
+	// bugRetryFailed tries an upload again, at the next start, whose failure its message wasn't told: the file may be
+	// another now.
+	bugRetryFailed
+	// bugCancelMessageAlone takes a message back and goes on with its files.
+	bugCancelMessageAlone
+	// bugAppendBlindly goes on with a download where the server sent the beginning.
+	bugAppendBlindly
+	// bugTrustDownload leaves the SHA-256 of a download as it is.
+	bugTrustDownload
+)
+
+// planted is set by tests only.
+var planted bug

@@ -1,0 +1,41 @@
+package uploads
+
+// Bug is a mistake to plant.
+type Bug = bug
+
+// The mistakes.
+const (
+	AckBeforeSync    = bugAckBeforeSync
+	NoDirSync        = bugNoDirSync
+	KeepBadChunk     = bugKeepBadChunk
+	HashNotReset     = bugHashNotReset
+	ServeUnfinished  = bugServeUnfinished
+	AnyOwner         = bugAnyOwner
+	NoHandover       = bugNoHandover
+	ServeExpired     = bugServeExpired
+	SumIncomplete    = bugSumIncomplete
+	KeepTail         = bugKeepTail
+	FirstReplyOnly   = bugFirstReplyOnly
+	MaxMetadataBytes = maxMetadata
+)
+
+// Plant makes a mistake until the returned function is called.
+func Plant(b Bug) func() {
+	planted = b
+	return func() { planted = 0 }
+}
+
+// ParseMetadata reads the header and writes it again.
+func ParseMetadata(header string) (string, map[string]string, error) {
+	m, err := parseMetadata(header)
+	return m.String(), m, err
+}
+
+// ParseChecksum reads the header.
+func ParseChecksum(header string) (algorithm int, want []byte, err error) {
+	c, err := parseChecksum(header)
+	if c == nil {
+		return 0, nil, err
+	}
+	return c.Size(), c.want, err
+}
