@@ -291,8 +291,12 @@ func (k *uploadKills) await(ctx context.Context, ok func() bool) error {
 		case <-time.After(2 * time.Millisecond):
 		}
 	}
-	if k.client.exit != nil {
-		return fmt.Errorf("the client ended: %s; it said\n%s", k.client.ending(), k.client.said())
+	select {
+	case <-k.client.gone:
+		if k.client.exit != nil {
+			return fmt.Errorf("the client ended: %s; it said\n%s", k.client.ending(), k.client.said())
+		}
+	default: // it runs
 	}
 	return nil
 }
