@@ -113,7 +113,7 @@ func (u *uploading) take(ctx context.Context, path string) error {
 		return failure(err, "")
 	}
 	for _, old := range all {
-		if !old.State.Settled() && old.Path == path && u.mine(old) {
+		if (!old.State.Settled() || old.State == upload.Failed) && old.Path == path && u.mine(old) {
 			u.id = old.ID
 			if old.State == upload.Paused {
 				return u.client.ResumeUpload(ctx, u.id)
@@ -139,14 +139,15 @@ func (u *uploading) take(ctx context.Context, path string) error {
 	return nil
 }
 
-// mine says whether an upload is what this command line asks for, and remembers its message.
+// mine says whether an upload is what this command line asks for, and remembers its message. One that has failed is, as
+// long as its message is parked: it may have failed just now, when the profile was opened and the file looked at.
 func (u *uploading) mine(old upload.Upload) bool {
 	message, ok := chatsdk.MessageOf(old)
 	if !ok {
-		return u.o.channel == "" && old.Label == ""
+		return u.o.channel == "" && old.Label == "" && !old.State.Settled()
 	}
 	e, ok := u.client.Entry(message)
-	if !ok || e.State != outbox.Queued || e.Channel != u.o.channel || e.Text != u.o.text {
+	if !ok || e.State != outbox.Queued && e.State != outbox.Parked || e.Channel != u.o.channel || e.Text != u.o.text {
 		return false
 	}
 	u.message = message
