@@ -57,7 +57,7 @@ func TestBackInTime(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(seed, 3)) // its own: the cases come in any order
 			var worst time.Duration
-			for _, algorithms := range []string{"", "sha256"} {
+			for _, algorithms := range []string{"", "sha256-prefix"} {
 				for range 10 {
 					bubble.Run(t, func(t *testing.T) {
 						w := newWorld(t, 2_500_000, func(w *world) {
@@ -130,7 +130,7 @@ func (s *crashing) Commit(ctx context.Context, tx upload.Tx) error {
 // TestCrashAtEachWrite ends the client at each write to its store, before and after it is kept. The next process brings
 // the file there, in one copy.
 func TestCrashAtEachWrite(t *testing.T) {
-	for _, algorithms := range []string{"", "sha256"} {
+	for _, algorithms := range []string{"", "sha256-prefix"} {
 		for n := 1; ; n++ { // the first write is Add's
 			died := false
 			for _, keep := range []bool{false, true} {

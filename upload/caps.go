@@ -18,8 +18,16 @@ const capsFor = time.Hour
 // caps is what a server can do, as OPTIONS tells.
 type caps struct {
 	maxSize   int64  // -1 where it doesn't tell
-	algorithm string // of checksums: "sha256", "sha1" or "" for none
+	algorithm string // of checksums: one of those below, or "" for none
 }
+
+// Checksums, the best first. That of the prefix is our server's own: the SHA-256 from the beginning of the file to the end
+// of the chunk, which both ends compute anyway.
+const (
+	sumPrefix = "sha256-prefix"
+	sumSHA256 = "sha256"
+	sumSHA1   = "sha1"
+)
 
 // capsCache keeps them for all uploads.
 type capsCache struct {
@@ -71,7 +79,7 @@ func readCaps(h http.Header) (caps, error) {
 		return c, fmt.Errorf("the server speaks tus %q, not 1.0.0", versions)
 	}
 	if slices.Contains(list(h, "Tus-Extension"), "checksum") {
-		for _, algorithm := range []string{"sha256", "sha1"} {
+		for _, algorithm := range []string{sumPrefix, sumSHA256, sumSHA1} {
 			if slices.Contains(list(h, "Tus-Checksum-Algorithm"), algorithm) {
 				c.algorithm = algorithm
 				break
@@ -81,12 +89,12 @@ func readCaps(h http.Header) (caps, error) {
 	return c, nil
 }
 
-// sum makes the hash of a checksum; nil where there is none.
+// sum makes the hash of a chunk alone; nil where none is needed.
 func (c caps) sum() hash.Hash {
 	switch c.algorithm {
-	case "sha256":
+	case sumSHA256:
 		return sha256.New()
-	case "sha1":
+	case sumSHA1:
 		return sha1.New() //nolint:gosec // see the import
 	}
 	return nil

@@ -76,8 +76,27 @@ func checkChecksum(t *testing.T) error {
 	return errors.Join(w.finish(), w.none(">460"))
 }
 
+func checkPrefix(t *testing.T) error {
+	w := newWorld(t, 3_000_000, func(w *world) { w.srv.algorithms = "sha256-prefix,sha256,sha1" })
+	return errors.Join(w.finish(), w.none(">460"))
+}
+
+// checkDiverged has the server's copy become another file's: no later chunk can be right, and what is there isn't either.
+func checkDiverged(t *testing.T) error {
+	w := newWorld(t, 3_000_000, func(w *world) {
+		w.opts.HashFirst, w.opts.ChunkMax = -1, 1<<20
+		w.srv.algorithms = "sha256-prefix"
+		w.srv.script = once(http.MethodPatch, 1_000_000, &fault{alter: true})
+	})
+	err := errors.Join(w.finish(), w.copies(2))
+	if refused := strings.Count(w.srv.requests(), ">460"); refused != 3 {
+		err = errors.Join(err, fmt.Errorf("refused %d times: %s", refused, w.srv.requests()))
+	}
+	return err
+}
+
 func checkRewound(t *testing.T) error {
-	return errors.Join(rewound(t, ""), rewound(t, "sha256"))
+	return errors.Join(rewound(t, ""), rewound(t, "sha256"), rewound(t, "sha256-prefix"))
 }
 
 func rewound(t *testing.T, algorithms string) error {

@@ -40,7 +40,7 @@ func (r *run) finish() verdict {
 		}
 	}
 	if r.final != "" && r.final != sum {
-		return r.mismatch(sum)
+		return r.mismatch(r.u.Source.Size, sum)
 	}
 	verified, now := r.final != "", time.Now().Round(0)
 	state, hashed := r.hash.at(r.u.Source.Size)
@@ -50,10 +50,11 @@ func (r *run) finish() verdict {
 	})
 }
 
-// mismatch is the verdict where the server's SHA-256 is another than ours: the file changed unseen, or the copy is damaged.
-func (r *run) mismatch(sum string) verdict {
+// mismatch is the verdict where the server's SHA-256 of the first bytes is another than ours: the file changed unseen, or
+// the copy is damaged.
+func (r *run) mismatch(to int64, sum string) verdict {
 	again := newHasher(r.file, 0, nil)
-	if err := again.to(r.ctx, r.u.Source.Size, nil); err != nil {
+	if err := again.to(r.ctx, to, nil); err != nil {
 		return judgeError(err)
 	}
 	err := errors.New("the server's copy has another SHA-256 than the file")

@@ -35,13 +35,13 @@ func (r *run) patch() verdict {
 			sum = ready.whole
 		}
 		if to < r.u.Source.Size && (r.job == nil || r.job.from != to) { // the next chunk's, while this one is sent
-			r.startJob(to, r.chunks.end(to, r.u.Source.Size), r.caps.sum())
+			r.startJob(to, r.chunks.end(to, r.u.Source.Size))
 		}
 	} else {
 		if j := r.awaitJob(); j != nil && j.err != nil {
 			return judgeError(j.err)
 		}
-		r.startJob(from, to, nil)
+		r.startJob(from, to)
 	}
 	if to == r.u.Source.Size && sum != "" {
 		header.Set("Repr-Digest", reprDigest(sum)) // the server may compare before it answers
@@ -57,7 +57,7 @@ func (r *run) prepare(from, to int64) (*hashJob, verdict) {
 	}
 	if r.ready == nil || r.ready.err != nil || r.ready.from != from || r.ready.to > to {
 		r.endJob()
-		r.startJob(from, to, r.caps.sum())
+		r.startJob(from, to)
 		r.ready = r.awaitJob()
 	}
 	if err := r.ready.err; err != nil {

@@ -12,6 +12,8 @@ var checks = map[string]func(t *testing.T) error{
 	"the server's offset counts":        checkOffset,
 	"a refused token keeps the copy":    checkToken,
 	"a checksum is of its own chunk":    checkChecksum,
+	"a checksum is of all up to here":   checkPrefix,
+	"a copy of another file is left":    checkDiverged,
 	"the hash goes back with the file":  checkRewound,
 	"a lost creation makes one copy":    checkLostCreation,
 	"a half-open connection is noticed": checkHalfOpen,

@@ -201,7 +201,7 @@ func schedule(t *testing.T, seed uint64, seen *sync.Map) error {
 		w.srv.script = c.strike
 		w.slow(rate / 3)
 		w.opts.HashFirst = int64(rng.IntN(2)*2-1) << 20
-		w.srv.algorithms = []string{"", "", "sha256", "sha1"}[rng.IntN(4)]
+		w.srv.algorithms = []string{"", "", "sha256", "sha1", "sha256-prefix,sha256,sha1", "sha256-prefix"}[rng.IntN(6)]
 		w.srv.token = "token-0"
 		w.opts.Token = c.tokens
 		w.opts.Rand = rand.New(rand.NewPCG(seed, 1))

@@ -285,7 +285,12 @@ func (r *run) damage(v verdict) (over bool) {
 	if src, err := inspect(r.u.Path); err == nil && !src.same(r.u.Source) {
 		return r.changed(verdict{kind: kindChanged, err: errChanged})
 	}
-	return r.fail(v)
+	if r.caps.algorithm != sumPrefix || r.u.Offset == 0 {
+		return r.fail(v)
+	}
+	r.endJob() // what it has from before may be what isn't the file's
+	state, at := r.hash.at(r.u.Offset)
+	return r.react(r.mismatch(at, newHasher(r.file, at, state).sum()))
 }
 
 // hold tells why it waits, and waits. News end the wait where they may have ended its cause.

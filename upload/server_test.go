@@ -10,6 +10,7 @@ import (
 	"hash"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -58,6 +59,7 @@ type fault struct {
 	slow    time.Duration     // it is done that much later
 	vanish  int               // the copy is gone from now on, with this status
 	corrupt bool              // what arrives is damaged on its way to the disk
+	alter   bool              // a byte that was acknowledged is another from now on
 }
 
 func newTusServer() *tusServer {
@@ -65,7 +67,7 @@ func newTusServer() *tusServer {
 }
 
 func newHash(algorithm string) hash.Hash {
-	if algorithm == "sha256" {
+	if strings.HasPrefix(algorithm, "sha256") {
 		return sha256.New()
 	}
 	return sha1.New()
@@ -162,6 +164,9 @@ func (s *tusServer) serve(w http.ResponseWriter, r *http.Request, c *tusCopy, f 
 		gone = c.gone
 		if f.forget > 0 {
 			c.data = c.data[:max(0, int64(len(c.data))-f.forget)]
+		}
+		if f.alter {
+			c.data[0] ^= 1
 		}
 	}
 	s.mu.Unlock()
@@ -274,7 +279,7 @@ func (s *tusServer) patch(w http.ResponseWriter, r *http.Request, c *tusCopy, f 
 // read takes a body in; 0 means that it broke off.
 func (s *tusServer) read(r *http.Request, c *tusCopy, f *fault) int {
 	algorithm, want, summed := strings.Cut(r.Header.Get("Upload-Checksum"), " ")
-	if summed != (s.algorithms != "") || summed && !strings.Contains(s.algorithms, algorithm) {
+	if summed != (s.algorithms != "") || summed && !slices.Contains(strings.Split(s.algorithms, ","), algorithm) {
 		s.mu.Lock()
 		s.leaks = append(s.leaks, "checksum "+algorithm)
 		s.mu.Unlock()
@@ -308,6 +313,11 @@ func (s *tusServer) read(r *http.Request, c *tusCopy, f *fault) int {
 	}
 	if summed {
 		h := newHash(algorithm)
+		if algorithm == "sha256-prefix" {
+			s.mu.Lock()
+			h.Write(c.data)
+			s.mu.Unlock()
+		}
 		h.Write(chunk.Bytes())
 		if base64.StdEncoding.EncodeToString(h.Sum(nil)) != want {
 			s.discard(chunk.Len())

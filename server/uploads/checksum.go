@@ -10,15 +10,16 @@ import (
 	"strings"
 )
 
-// ChecksumAlgorithms are those of Upload-Checksum.
-const ChecksumAlgorithms = "sha1,sha256"
+// ChecksumAlgorithms are those of Upload-Checksum. The first is our own: the SHA-256 of the upload from its beginning to the
+// end of the chunk. Both ends compute that of the whole anyway, so it costs neither a second hash of each byte.
+const ChecksumAlgorithms = "sha256-prefix,sha256,sha1"
 
 // errChecksum is for a header that names no checksum we know.
-var errChecksum = errors.New("Upload-Checksum is sha1 or sha256, a space and the checksum in base64")
+var errChecksum = errors.New("Upload-Checksum is sha256-prefix, sha256 or sha1, a space and the checksum in base64")
 
 // checksum is what a client says of one chunk.
 type checksum struct {
-	hash.Hash
+	hash.Hash // of the chunk; nil where the upload's own is compared
 
 	want []byte
 }
@@ -29,21 +30,27 @@ func parseChecksum(header string) (*checksum, error) {
 		return nil, nil
 	}
 	name, value, _ := strings.Cut(header, " ")
-	c := &checksum{}
+	c, size := &checksum{}, sha256.Size
 	switch name {
+	case "sha256-prefix":
 	case "sha1":
-		c.Hash = sha1.New()
+		c.Hash, size = sha1.New(), sha1.Size
 	case "sha256":
 		c.Hash = sha256.New()
 	default:
 		return nil, errChecksum
 	}
 	var err error
-	if c.want, err = base64.StdEncoding.Strict().DecodeString(value); err != nil || len(c.want) != c.Size() {
+	if c.want, err = base64.StdEncoding.Strict().DecodeString(value); err != nil || len(c.want) != size {
 		return nil, errChecksum
 	}
 	return c, nil
 }
 
-// right tells whether what was written has the checksum.
-func (c *checksum) right() bool { return subtle.ConstantTimeCompare(c.Sum(nil), c.want) == 1 }
+// right tells whether what was written has the checksum. whole is the hash of the upload up to its end.
+func (c *checksum) right(whole hash.Hash) bool {
+	if c.Hash != nil {
+		whole = c.Hash
+	}
+	return subtle.ConstantTimeCompare(whole.Sum(nil), c.want) == 1
+}

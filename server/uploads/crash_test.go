@@ -83,7 +83,7 @@ func (h *house) step(rng *rand.Rand, path string, whole []byte, at int64) (strin
 	damaged := bytes.Clone(chunk)
 	damaged[rng.Int64N(n)] ^= 1
 	length := strconv.FormatInt(n, 10)
-	switch k := rng.IntN(10); k {
+	switch k := rng.IntN(12); k {
 	case 0, 1:
 		return "a chunk", h.patch("alice", path, at, chunk), nil
 	case 2, 3:
@@ -99,11 +99,15 @@ func (h *house) step(rng *rand.Rand, path string, whole []byte, at int64) (strin
 			"Content-Length", length, "Upload-Checksum", sha1Header(chunk)), nil
 	case 7:
 		return "elsewhere", h.patch("alice", path, at+1, chunk), nil
+	case 8:
+		return "with a checksum of all", h.patch("alice", path, at, chunk, "Upload-Checksum", prefixHeader(whole[:at+n])), nil
+	case 9:
+		return "damaged, with a checksum of all", h.patch("alice", path, at, damaged, "Upload-Checksum", prefixHeader(whole[:at+n])), nil
 	default:
 		if err := h.s.Kill(); err != nil {
 			return "", answer{}, err
 		}
-		if k == 8 {
+		if k == 10 {
 			h.disk = h.disk.crash(rng)
 		}
 		return "a crash", answer{}, h.start()

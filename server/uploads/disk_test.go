@@ -18,6 +18,7 @@ type disk struct {
 	names map[string]*inode // guarded by mu
 	kept  map[string]*inode // guarded by mu; the names that are on the disk
 	room  int64             // guarded by mu; bytes that may still be written, or -1
+	fails int               // guarded by mu; the sync of a file that fails, counted from now on; 0 is none
 }
 
 type inode struct{ data, synced []byte }
@@ -50,6 +51,20 @@ func (d *disk) setRoom(n int64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.room = n
+}
+
+// failSync makes one sync of a file fail: the n-th from now on. The next one answers that all is well, as systems do.
+func (d *disk) failSync(n int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.fails = n
+}
+
+// willFail says whether the sync that is to fail hasn't come yet.
+func (d *disk) willFail() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.fails > 0
 }
 
 func (d *disk) content(name string) []byte {
@@ -165,6 +180,9 @@ func (h *handle) Truncate(size int64) error {
 func (h *handle) Sync() error {
 	h.disk.mu.Lock()
 	defer h.disk.mu.Unlock()
+	if h.disk.fails--; h.disk.fails == 0 {
+		return &os.PathError{Op: "sync", Path: "x", Err: syscall.EIO}
+	}
 	h.node.synced = bytes.Clone(h.node.data)
 	return nil
 }

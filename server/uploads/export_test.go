@@ -1,5 +1,7 @@
 package uploads
 
+import "crypto/sha256"
+
 // Bug is a mistake to plant.
 type Bug = bug
 
@@ -15,6 +17,7 @@ const (
 	ServeExpired     = bugServeExpired
 	SumIncomplete    = bugSumIncomplete
 	KeepTail         = bugKeepTail
+	SyncAgain        = bugSyncAgain
 	FirstReplyOnly   = bugFirstReplyOnly
 	MaxMetadataBytes = maxMetadata
 )
@@ -36,6 +39,9 @@ func ParseChecksum(header string) (algorithm int, want []byte, err error) {
 	c, err := parseChecksum(header)
 	if c == nil {
 		return 0, nil, err
+	}
+	if c.Hash == nil {
+		return sha256.Size, c.want, err
 	}
 	return c.Size(), c.want, err
 }

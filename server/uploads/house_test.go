@@ -205,6 +205,9 @@ func sha256Header(b []byte) string {
 	return "sha256 " + base64.StdEncoding.EncodeToString(sum[:])
 }
 
+// prefixHeader is for the upload's bytes up to the end of the chunk.
+func prefixHeader(b []byte) string { return strings.Replace(sha256Header(b), " ", "-prefix ", 1) }
+
 // meta makes Upload-Metadata of key, value, ….
 func meta(pairs ...string) string {
 	var out []string

@@ -18,5 +18,6 @@ const (
 	bugServeExpired        // an upload can be used after its time, until it is swept
 	bugSumIncomplete       // the checksum of a chunk that was cut off isn't awaited
 	bugFirstReplyOnly      // a repeated creation compares nothing
+	bugSyncAgain           // after a sync that failed the next one is believed
 	bugKeepTail            // what a crash left beyond the offset stays in the file
 )

@@ -37,6 +37,7 @@ func TestPlanted(t *testing.T) {
 		{"TestBadChunks: the hash keeps a discarded chunk", uploads.HashNotReset, plain(badChunks)},
 		{"TestBadChunks: half a chunk is taken unchecked", uploads.SumIncomplete, plain(badChunks)},
 		{"TestTail: bytes beyond the end", uploads.KeepTail, plain(tail)},
+		{"TestFailedSyncs: the next sync is believed", uploads.SyncAgain, plain(failedSyncs)},
 		{"TestUnfinished: a part is served", uploads.ServeUnfinished, plain(unfinished)},
 		{"TestOwnersOnly: anybody may use it", uploads.AnyOwner, plain(ownersOnly)},
 		{"TestRepeatedCreation: another upload under the key", uploads.FirstReplyOnly, plain(repeats)},

@@ -104,6 +104,11 @@ func TestChunks(t *testing.T) {
 		{"another length", "4", rest, []string{"Upload-Length", "10"}, 400, wire.CodeBadRequest, 4},
 		{"sha1", "4", rest, []string{"Upload-Checksum", sha1Header(rest)}, 204, "", 10},
 		{"sha256", "4", rest, []string{"Upload-Checksum", sha256Header(rest)}, 204, "", 10},
+		{"sha256-prefix", "4", rest, []string{"Upload-Checksum", prefixHeader([]byte("abcdefghij"))}, 204, "", 10},
+		{"sha256-prefix of a part", "4", rest[:3], []string{"Upload-Checksum", prefixHeader([]byte("abcdefg"))}, 204, "", 7},
+		{"sha256-prefix of the chunk alone", "4", rest, []string{"Upload-Checksum", prefixHeader(rest)}, 460, wire.CodeChecksumMismatch, 4},
+		{"sha256-prefix of another beginning", "4", rest, []string{"Upload-Checksum", prefixHeader([]byte("abcxefghij"))}, 460, wire.CodeChecksumMismatch, 4},
+		{"a short sha256-prefix", "4", rest, []string{"Upload-Checksum", "sha256-prefix AAAA"}, 400, wire.CodeBadRequest, 4},
 		{"wrong sha1", "4", rest, []string{"Upload-Checksum", sha1Header(rest[1:])}, 460, wire.CodeChecksumMismatch, 4},
 		{"wrong sha256", "4", rest, []string{"Upload-Checksum", sha256Header(rest[1:])}, 460, wire.CodeChecksumMismatch, 4},
 		{"md5", "4", rest, []string{"Upload-Checksum", "md5 AAAA"}, 400, wire.CodeBadRequest, 4},
@@ -156,7 +161,7 @@ func TestDiscovery(t *testing.T) {
 	check(t, func(h *house) error {
 		a := h.do("OPTIONS", "/api/uploads/", "", nil)
 		for name, want := range map[string]string{
-			"Tus-Version": "1.0.0", "Tus-Max-Size": "1000", "Tus-Checksum-Algorithm": "sha1,sha256",
+			"Tus-Version": "1.0.0", "Tus-Max-Size": "1000", "Tus-Checksum-Algorithm": "sha256-prefix,sha256,sha1",
 			"Tus-Extension": "creation,creation-with-upload,creation-defer-length,termination,concatenation,checksum,expiration",
 		} {
 			if a.status != 204 || a.header.Get(name) != want {

@@ -1,6 +1,7 @@
 package uploads_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -384,6 +385,43 @@ func TestFullDisk(t *testing.T) {
 		return nil
 	}, nil)
 }
+
+// failedSyncs has one sync after the other fail, of those beside the receiving and of the last one. What came since the last
+// acknowledgement may be lost then, whatever the next sync answers.
+func failedSyncs(h *house) error {
+	body := bytes.Repeat([]byte("0123456789abcdef"), 20<<16) // 20 MiB
+	for _, header := range [][]string{nil, {"Upload-Checksum", prefixHeader(body)}} {
+		least := 2
+		if header == nil {
+			least = len(body) / (5 << 20)
+		}
+		for n := 1; ; n++ {
+			path, err := h.create("alice", len(body))
+			if err != nil {
+				return err
+			}
+			h.disk.failSync(n)
+			a := h.patch("alice", path, 0, body, header...)
+			at := h.at("alice", path)
+			if h.disk.willFail() { // there were fewer
+				h.disk.failSync(0)
+				if n <= least || a.status != 204 {
+					return fmt.Errorf("%d syncs, %v", n-1, a)
+				}
+				break
+			}
+			if a.status == 204 || at >= int64(n)<<22 || header != nil && at != 0 { // a checkpoint is 4 MiB
+				return fmt.Errorf("sync %d failed: at %d, %v", n, at, a)
+			}
+			if a := h.patch("alice", path, at, body[at:]); a.status != 204 || a.header.Get(wire.HeaderUploadSHA256) != digest(body) {
+				return fmt.Errorf("sync %d failed, again: %v", n, a)
+			}
+		}
+	}
+	return nil
+}
+
+func TestFailedSyncs(t *testing.T) { check(t, failedSyncs, nil) }
 
 // TestWithoutUploads asks a server that takes none.
 func TestWithoutUploads(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/tus/tusd/v2/pkg/handler"
@@ -25,6 +26,9 @@ const (
 	// since the last one. A sync every 4 MiB costs a disk of 100 MB/s and 5 ms a sync an eighth of its time.
 	checkpointBytes = 4 << 20
 	checkpointTime  = time.Second
+	// behindBytes is after how much of a chunk the disk begins to write beside the receiving, so that little is left to wait
+	// for when the chunk is there and has to be on the disk before it is acknowledged.
+	behindBytes = 8 << 20
 )
 
 func notThere(err error) bool { return errors.Is(err, os.ErrNotExist) }
@@ -35,15 +39,20 @@ func offset(u Upload) string { return strconv.FormatInt(u.Offset, 10) }
 type writer struct {
 	u    *upload
 	file File      // nil if nothing was or is to be written
-	sum  hash.Hash // of the bytes up to at
+	sum  hash.Hash // of the bytes up to at, once hashing is done
 	at   int64
 	made bool // the file may be new: its name isn't known to be on the disk
+
+	hashing sync.WaitGroup // of the last part, beside the reading of the next
+	syncing chan error     // what a sync behind the writing came to; nil if none is under way
+	behind  int64          // up to where a sync was begun
+	unsafe  error          // why a sync failed; then nothing more is acknowledged
 }
 
 // open begins to append at the row's offset. Beyond it the file may hold what a crash left: it is written over, and cut
 // off by commit if the upload ends before.
 func (u *upload) open() (*writer, error) {
-	w := &writer{u: u, sum: sha256.New(), at: u.row.Offset, made: u.row.Offset == 0}
+	w := &writer{u: u, sum: sha256.New(), at: u.row.Offset, behind: u.row.Offset, made: u.row.Offset == 0}
 	if u.row.Hash != nil {
 		if err := w.sum.(encoding.BinaryUnmarshaler).UnmarshalBinary(u.row.Hash); err != nil {
 			return nil, fmt.Errorf("state of the hash: %w", err)
@@ -67,16 +76,51 @@ func (u *upload) open() (*writer, error) {
 	return w, nil
 }
 
-func (w *writer) close() { _ = w.file.Close() } // what matters was synced
+func (w *writer) close() {
+	w.hashing.Wait()
+	if w.syncing != nil {
+		<-w.syncing
+	}
+	_ = w.file.Close() // what matters was synced
+}
 
-// write appends.
+// write appends. It is hashed beside the next read and write: p has to stay as it is until the next write returned.
 func (w *writer) write(p []byte) error {
 	if _, err := w.file.WriteAt(p, w.at); err != nil {
 		return err
 	}
-	w.sum.Write(p)
+	w.hashing.Wait()
+	w.hashing.Go(func() { w.sum.Write(p) })
 	w.at += int64(len(p))
+	return w.syncBehind()
+}
+
+// syncBehind has the disk write what came so far, while more comes. A disk that can't keep up holds the client back here:
+// what it hasn't is at most twice behindBytes.
+func (w *writer) syncBehind() error {
+	if w.at-w.behind < behindBytes || planted == bugAckBeforeSync {
+		return nil
+	}
+	if err := w.awaitSync(); err != nil {
+		return err
+	}
+	done := make(chan error, 1)
+	w.syncing, w.behind = done, w.at
+	go func() { done <- w.file.Sync() }()
 	return nil
+}
+
+// awaitSync waits for the sync that is under way. A failed one is the last word: systems tell of a failure once, and the
+// next sync would answer that all is well.
+func (w *writer) awaitSync() error {
+	if w.syncing != nil {
+		w.unsafe, w.syncing = <-w.syncing, nil
+	}
+	err := w.unsafe
+	if planted == bugSyncAgain {
+		w.unsafe = nil
+	}
+	return err
 }
 
 // commit brings what was written to the disk, and then acknowledges it in the row. With the last byte it also ends the
@@ -88,6 +132,7 @@ func (w *writer) commit() error {
 			return err
 		}
 	}
+	w.hashing.Wait()
 	state, err := w.sum.(encoding.BinaryMarshaler).MarshalBinary()
 	if err != nil {
 		return err
@@ -123,9 +168,16 @@ func (w *writer) commit() error {
 
 // sync brings bytes and, of a new file, the name to the disk.
 func (w *writer) sync() error {
-	if err := w.file.Sync(); err != nil {
+	if err := w.awaitSync(); err != nil {
 		return err
 	}
+	if err := w.file.Sync(); err != nil {
+		if planted != bugSyncAgain {
+			w.unsafe = err
+		}
+		return err
+	}
+	w.behind = w.at
 	if !w.made || planted == bugNoDirSync {
 		return nil
 	}
@@ -185,8 +237,9 @@ func (u *upload) WriteChunk(_ context.Context, _ int64, src io.Reader) (int64, e
 
 // copy appends what src has, and calls each after each part.
 func (w *writer) copy(src io.Reader, each func() error) error {
-	buf := make([]byte, copyBytes)
+	buf, other := make([]byte, copyBytes), make([]byte, copyBytes)
 	for {
+		buf, other = other, buf // the last part is being hashed
 		n, err := src.Read(buf)
 		if n > 0 {
 			if err := w.write(buf[:n]); err != nil {
@@ -209,9 +262,13 @@ func (w *writer) copy(src io.Reader, each func() error) error {
 func (w *writer) summed(src io.Reader) (int64, error) {
 	u, sum := w.u, w.u.request.sum
 	begin := w.at
-	err := w.copy(io.TeeReader(src, sum), func() error { return nil })
+	if sum.Hash != nil {
+		src = io.TeeReader(src, sum)
+	}
+	err := w.copy(src, func() error { return nil })
+	w.hashing.Wait()
 	whole := u.request.length < 0 || w.at-begin == u.request.length || planted == bugSumIncomplete
-	right := sum.right() || planted == bugSumIncomplete && w.at-begin != u.request.length
+	right := sum.right(w.sum) || planted == bugSumIncomplete && w.at-begin != u.request.length
 	switch {
 	case err != nil:
 	case !whole: // nobody knows whether what came is right
