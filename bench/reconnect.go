@@ -40,8 +40,15 @@ func measureReconnects(ctx context.Context, c config, dir string, r *report) (er
 	for _, rtt := range c.rtts {
 		fmt.Fprintf(os.Stderr, "%s: resets at %v\n", time.Now().Format(time.TimeOnly), rtt)
 		stop := watchTimers()
+		stopEcho, err := watchRTT(rtt)
+		if err != nil {
+			return err
+		}
 		outcomes = append(outcomes, runGroups(ctx, c.n, rng, resetGroups(rtt, plain, secure, n))...)
 		r.ResetLateness = append(r.ResetLateness, stop())
+		if r.ResetRTT[rtt.Milliseconds()], err = stopEcho(); err != nil {
+			return err
+		}
 	}
 	fmt.Fprintf(os.Stderr, "%s: the other faults at all round-trip times\n", time.Now().Format(time.TimeOnly))
 	stop := watchTimers()
@@ -134,15 +141,15 @@ func goals() []goal {
 	}
 }
 
-// limit is the goal as a duration at the RTT, or 0 if the goal isn't about it.
-func (g goal) limit(client, kind string, rtt time.Duration) time.Duration {
+// limit is the goal in milliseconds, or 0 if it isn't about the row.
+func (g goal) limit(client, kind string, x row) float64 {
 	switch {
-	case g.client != client || g.kind != kind || g.rtt != 0 && g.rtt != rtt:
+	case g.client != client || g.kind != kind || g.rtt != 0 && ms(g.rtt) != x.RTTMs:
 		return 0
 	case g.rtts > 0:
-		return time.Duration(g.rtts * float64(rtt))
+		return g.rtts * x.RealMs
 	}
-	return g.within
+	return ms(g.within)
 }
 
 func (g goal) String() string {

@@ -22,20 +22,22 @@ type report struct {
 	LoadAfter  string    `json:"loadAfter,omitempty"`
 	Lateness   *spread3  `json:"timerLatenessMs,omitempty"` // of a 10 ms timer while reconnects were measured
 	// ResetLateness is the same while resets were, for each round-trip time.
-	ResetLateness []*spread3   `json:"resetTimerLatenessMs,omitempty"`
-	Reconnects    []row        `json:"reconnects,omitempty"`
-	Ratios        []ratio      `json:"ratios,omitempty"`
-	Throughput    []throughput `json:"throughput,omitempty"`
-	Traffic       []traffic    `json:"traffic,omitempty"`
-	Memory        *memory      `json:"memory,omitempty"`
-	Hours         []hour       `json:"hours,omitempty"`
-	Policies      []policy     `json:"policies,omitempty"`
-	Enqueued      []enqueued   `json:"enqueued,omitempty"`
-	QueueTimes    []queueTime  `json:"queueTimesMs,omitempty"`
-	Uploads       []uploaded   `json:"uploads,omitempty"`
-	Chats         []chatBeside `json:"chatBesideUpload,omitempty"`
-	Notes         []string     `json:"notes,omitempty"`
-	Problems      []string     `json:"problems,omitempty"` // what wasn't measured as it should have been
+	ResetLateness []*spread3 `json:"resetTimerLatenessMs,omitempty"`
+	// ResetRTT is how long an echo took meanwhile over a link of the same kind, for each round-trip time in ms that was set.
+	ResetRTT   map[int64]spread3 `json:"resetRttMs,omitempty"`
+	Reconnects []row             `json:"reconnects,omitempty"`
+	Ratios     []ratio           `json:"ratios,omitempty"`
+	Throughput []throughput      `json:"throughput,omitempty"`
+	Traffic    []traffic         `json:"traffic,omitempty"`
+	Memory     *memory           `json:"memory,omitempty"`
+	Hours      []hour            `json:"hours,omitempty"`
+	Policies   []policy          `json:"policies,omitempty"`
+	Enqueued   []enqueued        `json:"enqueued,omitempty"`
+	QueueTimes []queueTime       `json:"queueTimesMs,omitempty"`
+	Uploads    []uploaded        `json:"uploads,omitempty"`
+	Chats      []chatBeside      `json:"chatBesideUpload,omitempty"`
+	Notes      []string          `json:"notes,omitempty"`
+	Problems   []string          `json:"problems,omitempty"` // what wasn't measured as it should have been
 }
 
 // spread3 is a distribution in milliseconds.
@@ -50,6 +52,7 @@ type row struct {
 	Client   string  `json:"client"`
 	Fault    string  `json:"fault"`
 	RTTMs    float64 `json:"rttMs"`
+	RealMs   float64 `json:"realRttMs"` // what an echo over such a link took meanwhile (median), or RTTMs where nobody looked
 	N        int     `json:"n"`
 	Failed   int     `json:"failed"` // trials without a recovery; no figure counts them, and a goal is missed with any
 	CaughtUp spread3 `json:"caughtUpMs"`
@@ -91,21 +94,26 @@ func (r *report) addOutcome(o *outcome) {
 		for _, f := range got.failures {
 			r.problem("%s, %s: %s", name, k.name, f)
 		}
-		r.Reconnects = append(r.Reconnects, makeRow(o.group, k, got))
+		r.Reconnects = append(r.Reconnects, r.makeRow(o.group, k, got))
 	}
 }
 
-func makeRow(g group, k kind, got *results) row {
+// makeRow counts round trips as they were on such a link at the time: each of its timers is late by a part of a millisecond,
+// which isn't the client's doing, and at 20 ms is not little.
+func (r *report) makeRow(g group, k kind, got *results) row {
 	var caught, detect []time.Duration
 	for _, x := range got.recoveries {
 		caught, detect = append(caught, x.caughtUp), append(detect, x.detect)
 	}
 	out := row{
 		Client: g.client, Fault: k.name, RTTMs: ms(g.rtt), N: len(caught), Failed: len(got.failures),
-		CaughtUp: spreadOf(caught), Detect: spreadOf(detect),
+		CaughtUp: spreadOf(caught), Detect: spreadOf(detect), RealMs: ms(g.rtt),
+	}
+	if real, ok := r.ResetRTT[g.rtt.Milliseconds()]; ok && k.name == kindReset.name {
+		out.RealMs = real.P50
 	}
 	for _, goal := range goals() {
-		limit := ms(goal.limit(g.client, k.name, g.rtt))
+		limit := goal.limit(g.client, k.name, out)
 		if limit == 0 {
 			continue
 		}
@@ -155,6 +163,6 @@ func load() string {
 func newReport(c config) *report {
 	return &report{
 		Began: time.Now(), Go: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH, CPUs: runtime.NumCPU(),
-		Seed: c.seed, LoadBefore: load(),
+		Seed: c.seed, LoadBefore: load(), ResetRTT: map[int64]spread3{},
 	}
 }

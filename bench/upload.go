@@ -46,10 +46,11 @@ type uploaded struct {
 
 // The ways to upload.
 const (
-	whatPut   = "bare PUT with fsync and SHA-256"
-	whatOurs  = "chatsdk to its server"
-	whatTusJS = "tus-js-client 4.3.1 to the same server (no SHA-256)"
-	whatTusd  = "chatsdk to stock tusd 2.9.1 (no fsync, no SHA-256)"
+	whatPut       = "bare PUT with fsync and SHA-256"
+	whatPutBehind = "bare PUT that syncs beside the receiving"
+	whatOurs      = "chatsdk to its server"
+	whatTusJS     = "tus-js-client 4.3.1 to the same server (no SHA-256)"
+	whatTusd      = "chatsdk to stock tusd 2.9.1 (no fsync, no SHA-256)"
 )
 
 // uploader is one way to upload under measurement.

@@ -16,19 +16,24 @@ import (
 const (
 	// putSync is after how many bytes the bare server brings them to the disk: the most that ours takes at a time.
 	putSync = 64 << 20
+	// putBehind is the same for one whose disk writes beside the receiving, as ours does.
+	putBehind = 8 << 20
 	// putBuffer is what it holds of a body, as ours does.
 	putBuffer = 128 << 10
 )
 
 // barePut is the least that a server does which doesn't lose what it acknowledged, and says what it has.
-type barePut struct{ dir string }
+type barePut struct {
+	dir    string
+	behind bool // it doesn't wait for a sync until the next one, or the end
+}
 
-func (b *uploadBench) barePut() (*barePut, *httptest.Server) {
-	p := &barePut{dir: b.dir}
+func (b *uploadBench) barePut(behind bool) (*barePut, *httptest.Server) {
+	p := &barePut{b.dir, behind}
 	return p, httptest.NewServer(p)
 }
 
-func (p *barePut) path() string { return filepath.Join(p.dir, "put") }
+func (p *barePut) path() string { return filepath.Join(p.dir, fmt.Sprint("put-", p.behind)) }
 
 func (p *barePut) tidy(context.Context) error { return os.Remove(p.path()) }
 
@@ -48,16 +53,26 @@ func (p *barePut) keep(body io.Reader) (sum string, err error) {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	h, buf, unsynced := sha256.New(), make([]byte, putBuffer), 0
+	h, buf, unsynced, every := sha256.New(), make([]byte, putBuffer), 0, putSync
+	if p.behind {
+		every = putBehind
+	}
+	syncing := make(chan error, 1) // what the last sync came to
+	syncing <- nil
 	for {
 		n, readErr := body.Read(buf)
 		if _, err := f.Write(buf[:n]); err != nil {
 			return "", err
 		}
 		h.Write(buf[:n])
-		if unsynced += n; unsynced >= putSync || readErr == io.EOF {
-			if err := f.Sync(); err != nil {
+		if unsynced += n; unsynced >= every || readErr == io.EOF {
+			if err := <-syncing; err != nil {
 				return "", err
+			}
+			if p.behind && readErr == nil {
+				go func() { syncing <- f.Sync() }()
+			} else {
+				syncing <- f.Sync()
 			}
 			unsynced = 0
 		}
@@ -67,6 +82,9 @@ func (p *barePut) keep(body io.Reader) (sum string, err error) {
 		if readErr != nil {
 			return "", readErr
 		}
+	}
+	if err := <-syncing; err != nil {
+		return "", err
 	}
 	d, err := os.Open(p.dir)
 	if err != nil {

@@ -43,9 +43,9 @@ func (h held) Renew(context.Context, string) (string, error) {
 	return "", errors.New("the token was refused")
 }
 
-// uploaders makes the ways; the bare PUT is the first. On loopback all are there, on a link only it and ours. Stop ends
+// uploaders makes the ways; the bare PUT is the first. On loopback all are there, on a link only the bare ones and ours. Stop ends
 // what was made, on an error too.
-func (b *uploadBench) uploaders(ctx context.Context, cond faultnet.Conditions) (_ []*uploader, stop func() error, err error) {
+func (b *uploadBench) uploaders(ctx context.Context, cond faultnet.Conditions) (all []*uploader, stop func() error, err error) {
 	var stops []func() error
 	stop = func() error {
 		var errs []error
@@ -54,24 +54,34 @@ func (b *uploadBench) uploaders(ctx context.Context, cond faultnet.Conditions) (
 		}
 		return errors.Join(errs...)
 	}
-	bare, server := b.barePut()
-	stops = append(stops, func() error { server.Close(); return nil })
-	putURL, tusURL := server.URL, "http://"+b.w.addr
 	loopback := cond == faultnet.Conditions{}
-	if !loopback {
-		for _, at := range []*string{&putURL, &tusURL} {
-			near, end, err := throughLink(*at, cond)
-			if err != nil {
-				return nil, stop, err
-			}
-			stops, *at = append(stops, end), near
+	near := func(address string) (string, error) {
+		if loopback {
+			return address, nil
 		}
+		through, end, err := throughLink(address, cond)
+		if err == nil {
+			stops = append(stops, end)
+		}
+		return through, err
 	}
-	put := &uploader{
-		what: whatPut, tidy: bare.tidy,
-		once: func(ctx context.Context, path string) error { return putFile(ctx, path, putURL) },
+	for i, what := range []string{whatPut, whatPutBehind} {
+		bare, server := b.barePut(i > 0)
+		stops = append(stops, func() error { server.Close(); return nil })
+		at, err := near(server.URL)
+		if err != nil {
+			return nil, stop, err
+		}
+		all = append(all, &uploader{
+			what: what, tidy: bare.tidy,
+			once: func(ctx context.Context, path string) error { return putFile(ctx, path, at) },
+		})
 	}
-	all := []*uploader{put, b.ours(whatOurs, tusURL+"/api/uploads/", b.token)}
+	tusURL, err := near("http://" + b.w.addr)
+	if err != nil {
+		return nil, stop, err
+	}
+	all = append(all, b.ours(whatOurs, tusURL+"/api/uploads/", b.token))
 	if !loopback {
 		return all, stop, nil
 	}
