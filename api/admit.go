@@ -76,7 +76,7 @@ func (h *host) whyLocked(now time.Time) error {
 // now looks at the clock, unless that was done and nothing has taken time since.
 func (cl *call) now() time.Time {
 	if cl.looked.IsZero() {
-		cl.looked = time.Now()
+		cl.looked = cl.c.now()
 	}
 	return cl.looked
 }

@@ -28,6 +28,7 @@ type attempt struct {
 	hooks  httptrace.ClientTrace
 	ctx    context.Context
 	cancel context.CancelCauseFunc
+	req    http.Request  // the attempt's own copy, here to be made with it
 	body   io.ReadCloser // of the answer
 	// deadline is the call's, in the alarm's time. It ends the sending, and for Do the reading too.
 	deadline int64
@@ -56,7 +57,7 @@ func (cl *call) start(now time.Time) *attempt {
 		a.deadline = int64(cl.deadline.Sub(c.began))
 	}
 	a.trace.start = now
-	a.trace.hooks(&a.hooks, c.proof, cl.body != nil, c.opts.OnAttempt != nil)
+	a.trace.hooks(&a.hooks, c.proof, cl.body != nil, c.timed, c.opts.OnAttempt != nil)
 	a.ctx, a.cancel = context.WithCancelCause(httptrace.WithClientTrace(cl.ctx, &a.hooks))
 	until := a.within(int64(now.Sub(c.began)), cl.limit, true)
 	a.until.Store(until)
@@ -179,7 +180,7 @@ func (a *attempt) Read(p []byte) (int, error) {
 		a.enter(phaseRead)
 		return n, nil
 	}
-	if !errors.Is(err, io.EOF) {
+	if err != io.EOF { //nolint:errorlint // readers return it as it is, and each call asks
 		if cause := context.Cause(a.ctx); cause != nil && a.ctx.Err() != nil && !errors.Is(cause, context.Canceled) {
 			err = cause
 		}
@@ -226,7 +227,8 @@ const (
 // request makes an attempt's request: a copy, since the caller's must stay as it is. The header is copied only if
 // something is added.
 func (cl *call) request(a *attempt, token string) (*http.Request, error) {
-	req := cl.req.WithContext(a.ctx)
+	a.req = *cl.req.WithContext(a.ctx)
+	req := &a.req
 	auth := token != ""
 	if auth || cl.key != "" || cl.n > 1 || cl.ours && cl.c.apiKey != nil {
 		req.Header = cl.req.Header.Clone()

@@ -24,6 +24,7 @@ type Client struct {
 	http   *http.Client
 
 	began  time.Time
+	timed  bool // somebody hears of an answer's first byte
 	bearer atomic.Pointer[bearer]
 	wg     sync.WaitGroup
 	ctx    context.Context // ends with Close
@@ -51,6 +52,7 @@ func New(opts Options) (*Client, error) {
 	}
 	c := &Client{
 		opts: opts, base: base, rt: opts.Transport, rng: newJitter(opts.Rand), began: time.Now(),
+		timed: opts.OnRoundTrip != nil || opts.OnAttempt != nil,
 		hosts: map[hostKey]*host{}, tell: teller{to: opts.OnStateChange, log: opts.Logger},
 	}
 	if opts.Token != nil {
@@ -172,6 +174,9 @@ func (c *Client) hint(h *host, reason string) {
 	h.mu.Unlock()
 	c.tell.deliver()
 }
+
+// now is the time by the clock that only goes on: one look less than at the wall's too, and each is felt in a call.
+func (c *Client) now() time.Time { return c.began.Add(time.Since(c.began)) }
 
 // begin counts a call to u's host in, unless the client is closed.
 func (c *Client) begin(u *url.URL) (h *host, order uint64, ok bool) {

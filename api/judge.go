@@ -44,13 +44,13 @@ type verdict struct {
 }
 
 // judge decides what an outcome means. It is pure, but for the wall clock that it is given.
-func judge(o outcome, now time.Time) verdict {
+func judge(o outcome) verdict {
 	if o.err != nil {
 		return judgeError(o)
 	}
 	v := judgeStatus(o, o.res.StatusCode)
 	if v.again {
-		v.wait, v.told = retryAfter(o.res.Header, now)
+		v.wait, v.told = retryAfter(o.res.Header, time.Now()) // a date is on the wall's clock
 	}
 	return v
 }

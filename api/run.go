@@ -92,7 +92,7 @@ func (cl *call) prepare() error {
 	case req.URL.Scheme != "http" && req.URL.Scheme != "https":
 		return cl.fail(ErrFailed, FaultCaller, fmt.Errorf("the request's URL begins with %q, not http or https", req.URL.Scheme))
 	}
-	cl.ctx, cl.set, cl.looked = req.Context(), callOf(req.Context()), time.Now()
+	cl.ctx, cl.set, cl.looked = req.Context(), callOf(req.Context()), c.now()
 	var ok bool
 	if cl.h, cl.order, ok = c.begin(req.URL); !ok {
 		return cl.fail(ErrClosed, FaultCaller, nil)

@@ -83,7 +83,7 @@ func (cl *call) attempt(p permit) (res *http.Response, v verdict, err error) {
 	} else {
 		a.finish()
 	}
-	end := time.Now()
+	end := c.now()
 	o := outcome{
 		res: res, err: err, reused: a.trace.reused.Load(), known: cl.known, json: cl.json, keyed: cl.keyed,
 		body: a.bodyErr.Load() != nil || errors.Is(err, errBodyFailed),
@@ -93,7 +93,7 @@ func (cl *call) attempt(p permit) (res *http.Response, v verdict, err error) {
 		o.ended = c.endedBy(cl.ctx) != nil
 		o.lost = c.opts.Network != nil && !c.opts.Network.Online()
 	}
-	v = judge(o, end)
+	v = judge(o)
 	s := settlement{
 		now: end, start: now, permit: p, verdict: v, route: cl.route, first: cl.n == 1, token: cl.token != "",
 		missed: errors.Is(err, ErrTimeout),

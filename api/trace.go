@@ -54,13 +54,15 @@ type dialTrace struct{ dnsFrom, dns, connectFrom, connect, tlsFrom, tls atomic.I
 func (t *trace) since() int64 { return max(int64(time.Since(t.start)), 1) }
 
 // hooks makes the hooks: as few as the attempt needs, since each costs an allocation.
-func (t *trace) hooks(h *httptrace.ClientTrace, proof evidence, body, all bool) {
+func (t *trace) hooks(h *httptrace.ClientTrace, proof evidence, body, timed, all bool) {
 	h.GotConn = t.gotConn
 	h.WroteHeaders = t.wroteSome
 	if body { // else the header is the whole request
 		h.WroteRequest = t.wroteAll
 	}
-	h.GotFirstResponseByte = t.firstByte
+	if timed { // else the header counts, which is there a moment later
+		h.GotFirstResponseByte = t.firstByte
+	}
 	if proof == evidenceNone {
 		h.GetConn = func(string) { t.asked.Store(true) }
 	}
