@@ -88,3 +88,33 @@ func TestPostedMessagesAreSentOnce(t *testing.T) {
 		t.Errorf("requests: %v", asked)
 	}
 }
+
+// TestCallThatFindsTheSessionEndedSaysSo: the token is refused, and so is the refresh. The call's error is that the session
+// has ended, not an answer that nobody knows.
+func TestCallThatFindsTheSessionEndedSaysSo(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/problem+json")
+		switch r.URL.Path {
+		case "/api/auth/login":
+			_ = json.NewEncoder(w).Encode(wire.TokenReply{Token: "acc-1", RefreshToken: "ref-1", ExpiresIn: 900, RefreshExpiresIn: 9000})
+		case "/api/auth/refresh":
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, `{"code":"invalid_grant"}`)
+		default:
+			w.WriteHeader(http.StatusUnauthorized)
+			_, _ = io.WriteString(w, `{"code":"token_expired"}`)
+		}
+	}))
+	defer srv.Close()
+	client, err := chatsdk.Open(t.Context(), chatsdk.Options{Server: srv.URL, Store: chatsdk.InMemory()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if err := client.SignIn(t.Context(), "ada", "pw"); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.CreateChannel(t.Context(), "new", false); !errors.Is(err, chatsdk.ErrSignedOut) {
+		t.Errorf("the error is %v", err)
+	}
+}

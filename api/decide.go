@@ -151,10 +151,12 @@ func (cl *call) renew(v verdict, res *http.Response) (wait time.Duration, stop *
 	ctx := cl.limits()
 	defer ctx.end()
 	token, err := cl.c.opts.Token.Renew(ctx, cl.token)
-	cl.giveUp(res)
 	if err != nil {
-		return 0, asError(cl.tokenFailed(ctx.cause(err)))
+		stop = asError(cl.tokenFailed(ctx.cause(err)))
+		cl.over = !errors.Is(stop.Kind, ErrToken)
+		return 0, stop // the answer is the caller's, unless nobody waits for it any more
 	}
+	cl.giveUp(res)
 	cl.aged = token == cl.token // the source has waited, or has no other: once more, and that's that
 	if planted != bugTokenOnce {
 		cl.token = token

@@ -49,7 +49,9 @@ type call struct {
 	answer      []byte // the beginning of the last refusing answer that was given up
 	contentType string
 	retryAt     time.Time
-	kind        error // why the call ended with refused
+	kind        error // why the call ended with a refusing answer
+	cause       error // of that, or nil
+	over        bool  // the call itself ended while another token was asked for
 }
 
 // safe methods have no effects, idempotent ones the same effect however often; RFC 9110, 9.2.1 and 9.2.2.
@@ -186,8 +188,8 @@ func (cl *call) run() (*http.Response, error) {
 		}
 		wait, stop := cl.decide(v, res, err)
 		if stop != nil {
-			if res != nil && !replaces(stop.Kind) {
-				cl.note(stop.Kind, v, res)
+			if res != nil && !cl.over && !replaces(stop.Kind) {
+				cl.note(stop, v, res)
 				return res, nil
 			}
 			if res != nil {
@@ -206,9 +208,9 @@ func (cl *call) run() (*http.Response, error) {
 func replaces(kind error) bool { return errors.Is(kind, ErrCaptive) || errors.Is(kind, ErrRedirect) }
 
 // note keeps why the call ended with a refusing answer, for Do.
-func (cl *call) note(kind error, v verdict, res *http.Response) {
+func (cl *call) note(stop *Error, v verdict, res *http.Response) {
 	cl.fault, cl.status = v.fault, res.StatusCode
-	cl.kind = kind
+	cl.kind, cl.cause, cl.retryAt = stop.Kind, stop.Err, stop.RetryAt
 }
 
 // online waits for a network.
