@@ -33,6 +33,7 @@ const (
 	BugOldSuccess     = bugOldSuccess
 	BugAlarmForgets   = bugAlarmForgets
 	BugAlarmEarly     = bugAlarmEarly
+	BugPacedForEver   = bugPacedForEver
 )
 
 // Plant puts a mistake in force.

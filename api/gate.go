@@ -9,6 +9,7 @@ type gate struct {
 	set      time.Time     // when until was last moved
 	spacing  time.Duration // between two calls while the quota is scarce
 	next     time.Time     // with spacing: nothing goes before
+	renewed  time.Time     // with spacing: when the quota is full again, and spacing ends
 	window   int           // calls that may be under way, 0 is any number
 	inflight int
 	holds    int // in a row without the server saying how long
@@ -24,6 +25,9 @@ const (
 
 // ready says whether a call may go now; if not, when to ask again, zero being when another is done.
 func (g *gate) ready(now time.Time) (again time.Time, ok bool) {
+	if g.spacing > 0 && !now.Before(g.renewed) && planted != bugPacedForEver {
+		g.spacing = 0 // many a server tells of its quota only while it is scarce
+	}
 	switch {
 	case now.Before(g.until):
 		return g.until, false
@@ -38,7 +42,9 @@ func (g *gate) ready(now time.Time) (again time.Time, ok bool) {
 func (g *gate) enter(now time.Time) {
 	g.inflight++
 	if g.spacing > 0 {
-		g.next = now.Add(g.spacing)
+		if g.next = now.Add(g.spacing); g.next.After(g.renewed) && planted != bugPacedForEver {
+			g.next = g.renewed
+		}
 	}
 }
 
@@ -89,7 +95,7 @@ func (g *gate) heed(now time.Time, q quota, rng *jitter) {
 	}
 	g.spacing = q.spacing()
 	if g.spacing > 0 {
-		g.next = now.Add(g.spacing)
+		g.next, g.renewed = now.Add(g.spacing), now.Add(q.reset)
 	}
 }
 

@@ -296,3 +296,34 @@ func TestScarceQuotaSlowsDown(t *testing.T) {
 		return c.Close()
 	}).run(t)
 }
+
+// TestPacingEndsWithItsQuota: a server that tells of its quota once, when it is scarce, slows calls down until that is
+// full again, and no longer.
+func TestPacingEndsWithItsQuota(t *testing.T) { check(checkPaceEnds).run(t) }
+
+func checkPaceEnds() error {
+	var at []time.Duration
+	began := time.Now()
+	c, err := client(func(req *http.Request) (*http.Response, error) {
+		at = append(at, time.Since(began))
+		if len(at) == 1 {
+			return answer(req, 200, "", "RateLimit-Limit", "100", "RateLimit-Remaining", "1", "RateLimit-Reset", "100"), nil
+		}
+		return answer(req, 200, ""), nil
+	}, api.Options{Deadline: -1})
+	if err != nil {
+		return err
+	}
+	for n := range 10 {
+		if n == 1 {
+			time.Sleep(80 * time.Second)
+		}
+		if _, _, err := get(context.Background(), c, "GET", "/x", ""); err != nil {
+			return err
+		}
+	}
+	if at[1] != 80*time.Second || at[2] != 100*time.Second || at[9] != at[2] {
+		return fmt.Errorf("requests at %v", at)
+	}
+	return c.Close()
+}

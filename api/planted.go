@@ -29,5 +29,6 @@ const (
 	bugOldSuccess         // a Guard counts every success by the time of the first look at the clock
 	bugAlarmForgets       // an alarm that rings before its owner's time isn't set anew
 	bugOversleep          // a call sleeps on after the circuit that held everybody back
+	bugPacedForEver       // calls are spaced on after the quota that was scarce is full again
 	bugAlarmEarly         // an alarm that rings ends its owner's attempt, though it was set by an earlier one
 )

@@ -37,6 +37,7 @@ func TestPlantedMistakesAreFound(t *testing.T) {
 		"body not rewound":           {api.BugNoRewind, checkRewind, "TestBodyGoesWholeEachTime"},
 		"old time for successes":     {api.BugOldSuccess, checkGuardWindow, "TestGuardCountsSuccessesInTheirTime"},
 		"alarm not set anew":         {api.BugAlarmForgets, checkAlarm, "TestAlarmServesOneAttemptAfterTheOther"},
+		"paced for ever":             {api.BugPacedForEver, checkPaceEnds, "TestPacingEndsWithItsQuota"},
 		"alarm of an earlier one":    {api.BugAlarmEarly, checkAlarm, "TestAlarmServesOneAttemptAfterTheOther"},
 	} {
 		t.Run(name, func(t *testing.T) {
