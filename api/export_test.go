@@ -33,6 +33,7 @@ const (
 	BugOldSuccess     = bugOldSuccess
 	BugAlarmForgets   = bugAlarmForgets
 	BugAlarmEarly     = bugAlarmEarly
+	BugPortalCounts   = bugPortalCounts
 	BugPacedForEver   = bugPacedForEver
 )
 

@@ -30,5 +30,6 @@ const (
 	bugAlarmForgets       // an alarm that rings before its owner's time isn't set anew
 	bugOversleep          // a call sleeps on after the circuit that held everybody back
 	bugPacedForEver       // calls are spaced on after the quota that was scarce is full again
+	bugPortalCounts       // a captive portal's answer counts as the server's
 	bugAlarmEarly         // an alarm that rings ends its owner's attempt, though it was set by an earlier one
 )
