@@ -8,7 +8,7 @@ import (
 )
 
 // decide says after an attempt without success how long to wait for the next, or why there is none. In that order: can
-// trying again help, is it safe, can the body be had again, is there an attempt, a token of the budget and time left.
+// trying again help, is it safe, can the body be had again, is there an attempt, time and a token of the budget left.
 func (cl *call) decide(v verdict, res *http.Response, err error) (wait time.Duration, stop *Error) {
 	if v.fault == FaultAuth {
 		return cl.renew(v, res)
@@ -37,17 +37,16 @@ func (cl *call) decide(v verdict, res *http.Response, err error) (wait time.Dura
 		wait = min(wait, max(h.breaker.until.Sub(now), 0))
 	}
 	held, expect := h.gate.until, h.path.rtt.mean
-	paid := h.budget.take(now, v.cost)
 	h.mu.Unlock()
 	switch {
-	case !paid:
-		return 0, cl.fail(orKind(v.kind, ErrBudget), v.fault, err)
 	case held.Sub(now) > cl.c.opts.MaxRetryAfter, cl.late(held), cl.set.FailFast && held.After(now), wait > cl.c.opts.MaxRetryAfter:
 		cl.retryAt = later(held, now.Add(wait))
 		return 0, cl.fail(ErrRateLimited, v.fault, err)
 	case cl.late(now.Add(wait + expect)):
 		cl.retryAt = now.Add(wait)
 		return 0, cl.fail(ErrDeadline, v.fault, err)
+	case !h.pay(now, v.cost): // last, since only a retry that is made is to be paid
+		return 0, cl.fail(orKind(v.kind, ErrBudget), v.fault, err)
 	}
 	if n := len(cl.history); n > 0 {
 		cl.history[n-1].Wait = wait
@@ -56,6 +55,13 @@ func (cl *call) decide(v verdict, res *http.Response, err error) (wait time.Dura
 		"fault", v.fault.String(), "sent", v.sent.String(), "wait", wait)
 	cl.giveUp(res)
 	return wait, nil
+}
+
+// pay takes the price of a retry from the host's budget, or says that there isn't enough.
+func (h *host) pay(now time.Time, cost float64) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.budget.take(now, cost)
 }
 
 // orKind keeps a captive portal from being told as something less exact.

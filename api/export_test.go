@@ -46,6 +46,9 @@ func RetryAfter(h http.Header, now time.Time) (time.Duration, bool) { return ret
 // MaxWait bounds it.
 const MaxWait = maxWait
 
+// BudgetAtFirst is what a host has for retries before the first call.
+const BudgetAtFirst = budgetCap
+
 // RateLimit reads an answer's quota.
 func RateLimit(h http.Header, now time.Time) (limit, remaining int64, reset time.Duration, ok bool) {
 	q, ok := rateLimit(h, now)

@@ -327,3 +327,24 @@ func checkPaceEnds() error {
 	}
 	return c.Close()
 }
+
+// TestOnlyRetriesThatAreMadeArePaid: calls that have no time for another attempt leave the budget to the others.
+func TestOnlyRetriesThatAreMadeArePaid(t *testing.T) {
+	check(func() error {
+		c, err := client(func(req *http.Request) (*http.Response, error) {
+			return answer(req, 503, "", "Retry-After", "60"), slowly(req, 50*time.Millisecond)
+		}, api.Options{Deadline: 10 * time.Second})
+		if err != nil {
+			return err
+		}
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() { _, _, _ = get(context.Background(), c, "GET", "/x", "") })
+		}
+		wg.Wait()
+		if h := c.Hosts()[0]; h.Stats.Retries > 0 || h.Budget != api.BudgetAtFirst {
+			return fmt.Errorf("%+v", h)
+		}
+		return c.Close()
+	}).run(t)
+}
