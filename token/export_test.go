@@ -24,6 +24,7 @@ const (
 	BugNoNegativeCache     = bugNoNegativeCache
 	BugRefreshOffline      = bugRefreshOffline
 	BugClockLookedAtOnce   = bugClockLookedAtOnce
+	BugSentTwice           = bugSentTwice
 )
 
 // Plant plants a bug for sources that are made from now on, and returns what takes it out again.

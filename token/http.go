@@ -49,8 +49,7 @@ type OAuthOptions struct {
 	ClientSecret Secret    // empty for public clients
 	AuthStyle    AuthStyle // defaults to InHeader
 	Scope        []string  // to ask for less than what was granted; empty asks for the same
-	// IdempotencyKey sends the header Idempotency-Key, for servers that know it. net/http then sends the request again
-	// by itself when a kept-alive connection turns out to be dead.
+	// IdempotencyKey sends the header Idempotency-Key, for servers that know it.
 	IdempotencyKey bool
 }
 
@@ -144,6 +143,11 @@ func post(
 	req.Header.Set("Content-Type", contentType)
 	req.Header.Set("Accept", "application/json")
 	edit(req)
+	if req.Header.Get("Idempotency-Key") != "" && planted != bugSentTwice {
+		// With one net/http takes it upon itself to send again what may have been processed. Whether that is safe is the
+		// Source's to decide, and its contract is one request.
+		req.GetBody = nil
+	}
 	res, err := client.Do(req)
 	if err != nil {
 		if ue, ok := errors.AsType[*url.Error](err); ok {

@@ -46,3 +46,13 @@ func TestPlantedBugsAreFound(t *testing.T) {
 		})
 	}
 }
+
+// TestRefreshSentTwiceIsFound is the same for a mistake that only real sockets show.
+func TestRefreshSentTwiceIsFound(t *testing.T) {
+	defer token.Plant(token.BugSentTwice)()
+	if err := checkSentOnce(t.Context()); err == nil {
+		t.Error("TestRefreshIsSentOnce doesn't find it")
+	} else {
+		t.Log(err)
+	}
+}
