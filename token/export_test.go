@@ -2,6 +2,7 @@ package token
 
 import (
 	"math/rand/v2"
+	"testing"
 	"time"
 )
 
@@ -25,6 +26,7 @@ const (
 	BugRefreshOffline      = bugRefreshOffline
 	BugClockLookedAtOnce   = bugClockLookedAtOnce
 	BugSentTwice           = bugSentTwice
+	BugCopyOutlivesSession = bugCopyOutlivesSession
 )
 
 // Plant plants a bug for sources that are made from now on, and returns what takes it out again.
@@ -88,6 +90,16 @@ func BreakWrites(at string, err error) (restore func()) {
 		return nil
 	}
 	return func() { reached = was }
+}
+
+// LockWrites holds the lock of a file store's swaps.
+func LockWrites(t *testing.T, s Store) (unlock func()) {
+	t.Helper()
+	unlock, err := s.(*file).lock(t.Context(), ".write")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return unlock
 }
 
 // BearerError is what a challenge says is wrong.

@@ -20,6 +20,7 @@ const (
 	bugPortalBelieved          // a reply isn't looked at before it is taken for tokens
 	bugNoNegativeCache         // a failure isn't shared with whoever asks next
 	bugRefreshOffline          // refreshes are sent without a network
+	bugCopyOutlivesSession     // the copy before is kept over a sign-out or the next sign-in
 	bugSentTwice               // net/http may send a refresh again by itself
 	bugClockLookedAtOnce       // one look at the wall clock is good until the token is due
 )

@@ -47,12 +47,25 @@ func TestPlantedBugsAreFound(t *testing.T) {
 	}
 }
 
-// TestRefreshSentTwiceIsFound is the same for a mistake that only real sockets show.
-func TestRefreshSentTwiceIsFound(t *testing.T) {
-	defer token.Plant(token.BugSentTwice)()
-	if err := checkSentOnce(t.Context()); err == nil {
-		t.Error("TestRefreshIsSentOnce doesn't find it")
-	} else {
-		t.Log(err)
+// TestPlantedBugsOutsideOfVirtualTimeAreFound is the same for those that real sockets and files show.
+func TestPlantedBugsOutsideOfVirtualTimeAreFound(t *testing.T) {
+	for _, row := range []struct {
+		bug   token.Bug
+		test  string
+		check func(context.Context) error
+	}{
+		{token.BugSentTwice, "TestRefreshIsSentOnce", checkSentOnce},
+		{token.BugCopyOutlivesSession, "TestDamageUndoesNoSignOut", func(ctx context.Context) error {
+			return checkDamageAfterSignOut(ctx, t.TempDir())
+		}},
+	} {
+		t.Run(row.test, func(t *testing.T) {
+			defer token.Plant(row.bug)()
+			err := row.check(t.Context())
+			if err == nil {
+				t.Errorf("%s doesn't find planted bug %d", row.test, row.bug)
+			}
+			t.Log(err)
+		})
 	}
 }
