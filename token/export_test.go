@@ -26,6 +26,7 @@ const (
 	BugRefreshOffline      = bugRefreshOffline
 	BugClockLookedAtOnce   = bugClockLookedAtOnce
 	BugSentTwice           = bugSentTwice
+	BugDamageIsSignOut     = bugDamageIsSignOut
 	BugCopyOutlivesSession = bugCopyOutlivesSession
 )
 

@@ -55,6 +55,9 @@ func TestPlantedBugsOutsideOfVirtualTimeAreFound(t *testing.T) {
 		check func(context.Context) error
 	}{
 		{token.BugSentTwice, "TestRefreshIsSentOnce", checkSentOnce},
+		{token.BugDamageIsSignOut, "TestDamagedStoreIsNotSignedOut", func(ctx context.Context) error {
+			return checkDamagedIsNotSignedOut(ctx, t.TempDir())
+		}},
 		{token.BugCopyOutlivesSession, "TestDamageUndoesNoSignOut", func(ctx context.Context) error {
 			return checkDamageAfterSignOut(ctx, t.TempDir())
 		}},
