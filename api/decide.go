@@ -53,6 +53,7 @@ func (cl *call) decide(v verdict, res *http.Response, err error) (wait time.Dura
 	}
 	cl.c.opts.Logger.Debug("trying again", "method", cl.req.Method, "path", cl.req.URL.Path, "attempt", cl.n,
 		"fault", v.fault.String(), "sent", v.sent.String(), "wait", wait)
+	cl.firm = v.told || v.fault != FaultPath
 	cl.giveUp(res)
 	return wait, nil
 }
@@ -149,7 +150,7 @@ func (cl *call) renew(v verdict, res *http.Response) (wait time.Duration, stop *
 		cl.holdTokens()
 		return 0, cl.fail(ErrUnauthorized, v.fault, nil)
 	case cl.renewed && !always:
-		cl.aged = true
+		cl.aged, cl.firm = true, true
 		cl.giveUp(res)
 		return youth, nil
 	}

@@ -33,6 +33,7 @@ const (
 	BugOldSuccess     = bugOldSuccess
 	BugAlarmForgets   = bugAlarmForgets
 	BugAlarmEarly     = bugAlarmEarly
+	BugChangeUnheard  = bugChangeUnheard
 	BugPortalCounts   = bugPortalCounts
 	BugPacedForEver   = bugPacedForEver
 )

@@ -26,7 +26,7 @@ type TokenSource interface {
 
 // Network knows whether there is a network.
 type Network interface {
-	// Online says what is known now. It is asked before each attempt and must not block.
+	// Online says what is known now. It is asked before each attempt, and while a call waits, and must not block.
 	Online() bool
 	// WaitOnline returns nil as soon as there is a network, or ctx's error.
 	WaitOnline(ctx context.Context) error

@@ -31,5 +31,6 @@ const (
 	bugOversleep          // a call sleeps on after the circuit that held everybody back
 	bugPacedForEver       // calls are spaced on after the quota that was scarce is full again
 	bugPortalCounts       // a captive portal's answer counts as the server's
+	bugChangeUnheard      // a changed network wakes nobody
 	bugAlarmEarly         // an alarm that rings ends its owner's attempt, though it was set by an earlier one
 )

@@ -39,6 +39,8 @@ func TestPlantedMistakesAreFound(t *testing.T) {
 		"alarm not set anew":          {api.BugAlarmForgets, checkAlarm, "TestAlarmServesOneAttemptAfterTheOther"},
 		"paced for ever":              {api.BugPacedForEver, checkPaceEnds, "TestPacingEndsWithItsQuota"},
 		"portal taken for the server": {api.BugPortalCounts, checkPortalNews, "TestPortalIsNoNewsOfTheServer"},
+		"slept through the outage":    {api.BugRetryOffline, checkWaitEndsWithNetwork, "TestWaitEndsWithItsNetwork"},
+		"deaf to a changed network":   {api.BugChangeUnheard, checkWaitEndsWithNetwork, "TestWaitEndsWithItsNetwork"},
 		"alarm of an earlier one":     {api.BugAlarmEarly, checkAlarm, "TestAlarmServesOneAttemptAfterTheOther"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -35,9 +35,10 @@ type call struct {
 	patience time.Duration // with its answer's body
 	known    bool          // the host had answered before it
 
-	n       int // attempts made
-	counted int // of those, the ones that may have sent something
-	fails   int // in a row: grows the waits
+	n       int  // attempts made
+	counted int  // of those, the ones that may have sent something
+	fails   int  // in a row: grows the waits
+	firm    bool // the next wait is the server's or a token's: nothing ends it early
 	freshed bool
 	renewed bool // another token was asked for
 	aged    bool // the token was given time
@@ -265,16 +266,39 @@ func (cl *call) tokenFailed(err error) error {
 	return cl.fail(ErrToken, FaultAuth, err)
 }
 
-// pause gives up the last answer and waits.
+// networkLook is how often a call that waits looks whether there still is a network.
+const networkLook = 500 * time.Millisecond
+
+// pause waits before the next attempt. A wait that the server or a token needs is sat out. One that only gives the path
+// time ends with the network that it was for: online waits for another, and NetworkChanged says that there is one.
 func (cl *call) pause(d time.Duration) error {
-	if n := cl.c.opts.Network; n != nil && !n.Online() && planted != bugRetryOffline {
-		return nil // online waits for the right moment
+	if cl.firm || planted == bugRetryOffline {
+		return cl.sleep(d)
 	}
-	return cl.sleep(d)
+	n := cl.c.opts.Network
+	changed := cl.c.networkEnd()
+	for end := time.Now().Add(d); ; {
+		left := time.Until(end)
+		if n != nil {
+			if !n.Online() {
+				return nil
+			}
+			left = min(left, networkLook)
+		}
+		woken, err := cl.c.wait(cl.ctx, left, changed)
+		switch {
+		case err != nil:
+			return cl.ended(err)
+		case woken: // and so is everybody else
+			return cl.sleep(min(cl.c.rng.upTo(resumeSpread), max(time.Until(end), 0)))
+		case !time.Now().Before(end):
+			return nil
+		}
+	}
 }
 
 func (cl *call) sleep(d time.Duration) error {
-	if err := cl.c.wait(cl.ctx, d); err != nil {
+	if _, err := cl.c.wait(cl.ctx, d, nil); err != nil {
 		return cl.ended(err)
 	}
 	return nil
