@@ -33,6 +33,7 @@ const (
 	BugOldSuccess     = bugOldSuccess
 	BugAlarmForgets   = bugAlarmForgets
 	BugAlarmEarly     = bugAlarmEarly
+	BugBudgetByTime   = bugBudgetByTime
 	BugChangeUnheard  = bugChangeUnheard
 	BugPortalCounts   = bugPortalCounts
 	BugPacedForEver   = bugPacedForEver
@@ -47,8 +48,11 @@ func RetryAfter(h http.Header, now time.Time) (time.Duration, bool) { return ret
 // MaxWait bounds it.
 const MaxWait = maxWait
 
-// BudgetAtFirst is what a host has for retries before the first call.
-const BudgetAtFirst = budgetCap
+// What a host has for retries before the first call, and after some time.
+const (
+	BudgetAtFirst = budgetFirst
+	BudgetAtRest  = budgetRest
+)
 
 // RateLimit reads an answer's quota.
 func RateLimit(h http.Header, now time.Time) (limit, remaining int64, reset time.Duration, ok bool) {

@@ -32,5 +32,6 @@ const (
 	bugPacedForEver       // calls are spaced on after the quota that was scarce is full again
 	bugPortalCounts       // a captive portal's answer counts as the server's
 	bugChangeUnheard      // a changed network wakes nobody
+	bugBudgetByTime       // a token of the retry budget each second, whatever the server answers
 	bugAlarmEarly         // an alarm that rings ends its owner's attempt, though it was set by an earlier one
 )

@@ -41,6 +41,7 @@ func TestPlantedMistakesAreFound(t *testing.T) {
 		"portal taken for the server": {api.BugPortalCounts, checkPortalNews, "TestPortalIsNoNewsOfTheServer"},
 		"slept through the outage":    {api.BugRetryOffline, checkWaitEndsWithNetwork, "TestWaitEndsWithItsNetwork"},
 		"deaf to a changed network":   {api.BugChangeUnheard, checkWaitEndsWithNetwork, "TestWaitEndsWithItsNetwork"},
+		"budget by time":              {api.BugBudgetByTime, someFleet("all 503"), "TestCrowdOfQuietClients"},
 		"alarm of an earlier one":     {api.BugAlarmEarly, checkAlarm, "TestAlarmServesOneAttemptAfterTheOther"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -52,7 +52,7 @@ func (h *host) settle(cl *call, s settlement) {
 	case s.header != nil && v.fault != FaultOverload && v.fault != FaultServer:
 		h.gate.succeeded()
 		if s.first {
-			h.budget.refund()
+			h.budget.refund(s.now)
 		}
 	}
 	before := h.breaker.state
