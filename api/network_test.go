@@ -43,7 +43,6 @@ func checkWaitEndsWithNetwork() error {
 		}, 40 * time.Second, false},
 	} {
 		net := newNetwork(true)
-		began := time.Now()
 		var first atomic.Int32
 		first.Store(50)
 		c, err := client(func(req *http.Request) (*http.Response, error) {
@@ -60,21 +59,7 @@ func checkWaitEndsWithNetwork() error {
 		if err != nil {
 			return err
 		}
-		var wg sync.WaitGroup
-		done := make(chan time.Duration, 50)
-		for range 50 {
-			wg.Go(func() {
-				_, _, _ = get(context.Background(), c, "GET", "/x", "")
-				done <- time.Since(began)
-			})
-		}
-		row.happen(net, c)
-		wg.Wait()
-		least, most := time.Duration(1<<62), time.Duration(0)
-		for range 50 {
-			d := <-done
-			least, most = min(least, d), max(most, d)
-		}
+		least, most := firstAndLast(c, func() { row.happen(net, c) })
 		switch {
 		case least < row.back && row.spread, row.spread && (most > row.back+resume || most-least < resume/10):
 			return fmt.Errorf("%s: done from %v to %v", row.name, least, most)
@@ -86,6 +71,25 @@ func checkWaitEndsWithNetwork() error {
 		}
 	}
 	return nil
+}
+
+// firstAndLast begins 50 calls, lets something happen, and says after what time the first and the last were done.
+func firstAndLast(c *api.Client, happen func()) (least, most time.Duration) {
+	began := time.Now()
+	var mu sync.Mutex // guards least and most
+	var wg sync.WaitGroup
+	least = 1 << 62
+	for range 50 {
+		wg.Go(func() {
+			_, _, _ = get(context.Background(), c, "GET", "/x", "")
+			mu.Lock()
+			defer mu.Unlock()
+			least, most = min(least, time.Since(began)), max(most, time.Since(began))
+		})
+	}
+	happen()
+	wg.Wait()
+	return least, most
 }
 
 // resume is over how long calls come back after an outage.
