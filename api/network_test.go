@@ -2,6 +2,9 @@ package api_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"net/http"
 	"sync"
@@ -94,3 +97,37 @@ func firstAndLast(c *api.Client, happen func()) (least, most time.Duration) {
 
 // resume is over how long calls come back after an outage.
 const resume = 500 * time.Millisecond
+
+// TestWrongClockIsNotForGood: by this machine's clock the certificate is over, or not valid yet. That isn't tried again at
+// once, and may be right an hour later; an unknown authority won't.
+func TestWrongClockIsNotForGood(t *testing.T) {
+	check(func() error {
+		for _, row := range []struct {
+			err       error
+			kind      error
+			retryable bool
+		}{
+			{x509.CertificateInvalidError{Reason: x509.Expired}, api.ErrClock, true},
+			{x509.CertificateInvalidError{Reason: x509.NameMismatch}, api.ErrFailed, false},
+			{x509.UnknownAuthorityError{}, api.ErrFailed, false},
+		} {
+			n := 0
+			c, err := client(func(*http.Request) (*http.Response, error) {
+				n++
+				return nil, &tls.CertificateVerificationError{Err: row.err}
+			}, api.Options{})
+			if err != nil {
+				return err
+			}
+			_, _, err = get(context.Background(), c, "GET", "/x", "")
+			var e *api.Error
+			if !errors.Is(err, row.kind) || !errors.As(err, &e) || e.Retryable() != row.retryable || n != 1 || e.Fault != api.FaultPath {
+				return fmt.Errorf("%w: %d attempts, %w", row.err, n, err)
+			}
+			if err := c.Close(); err != nil {
+				return err
+			}
+		}
+		return nil
+	}).run(t)
+}
