@@ -42,9 +42,6 @@ const (
 // Plant puts a mistake in force.
 func Plant(b Bug) { planted = b }
 
-// RetryAfter reads an answer's Retry-After.
-func RetryAfter(h http.Header, now time.Time) (time.Duration, bool) { return retryAfter(h, now) }
-
 // MaxWait bounds it.
 const MaxWait = maxWait
 

@@ -11,9 +11,10 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/chatsdk/chatsdk/internal/backoff"
 )
 
 // maxReply bounds a reply's body. A token with all that a large company puts into it is some KiB.
@@ -158,7 +159,7 @@ func post(
 	defer res.Body.Close()
 	reply, err := io.ReadAll(io.LimitReader(res.Body, maxReply+1))
 	re := &RefreshError{Status: res.StatusCode, JSON: isJSON(res.Header.Get("Content-Type"))}
-	re.RetryAfter = retryAfter(res.Header, time.Now)
+	re.RetryAfter, _ = backoff.RetryAfter(res.Header, time.Now())
 	switch {
 	case err != nil:
 		re.Err = fmt.Errorf("read reply: %w", err)
@@ -186,22 +187,4 @@ func post(
 func isJSON(contentType string) bool {
 	kind, _, err := mime.ParseMediaType(contentType)
 	return err == nil && (kind == "application/json" || strings.HasPrefix(kind, "application/") && strings.HasSuffix(kind, "+json"))
-}
-
-// retryAfter reads RFC 9110 10.2.3: seconds, or a date, which is compared with the reply's own so that nobody's clock
-// matters.
-func retryAfter(h http.Header, now func() time.Time) time.Duration {
-	value := strings.TrimSpace(h.Get("Retry-After"))
-	if n, err := strconv.ParseUint(value, 10, 31); err == nil {
-		return time.Duration(n) * time.Second
-	}
-	at, err := http.ParseTime(value)
-	if err != nil {
-		return 0
-	}
-	base, err := http.ParseTime(h.Get("Date"))
-	if err != nil {
-		base = now()
-	}
-	return max(at.Sub(base), 0)
 }

@@ -2,6 +2,7 @@ package token_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -51,4 +52,29 @@ func checkSentOnce(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// TestRefreshHearsEveryWait: the server's wait in each form that api understands too.
+func TestRefreshHearsEveryWait(t *testing.T) {
+	inBubble(t, func(ctx context.Context) error {
+		for value, want := range map[string]time.Duration{
+			"7": 7 * time.Second, "1.5": 1500 * time.Millisecond, "4294967296": 24 * time.Hour, "soon": 0, "": 0,
+			"Sat, 01 Jan 2000 12:00:30 GMT": 30 * time.Second,
+		} {
+			refresh, err := token.JSON(token.Endpoint{URL: "https://auth.example/", Client: &http.Client{
+				Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+					return reply(429, "text/plain", "", "Date", "Sat, 01 Jan 2000 12:00:00 GMT", "Retry-After", value), nil
+				}),
+			}})
+			if err != nil {
+				return err
+			}
+			_, err = refresh(ctx, made(0, time.Hour), "key")
+			var re *token.RefreshError
+			if !errors.As(err, &re) || re.RetryAfter != want {
+				return fmt.Errorf("%q: want %v: %w", value, want, err)
+			}
+		}
+		return nil
+	})
 }
