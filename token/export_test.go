@@ -26,6 +26,7 @@ const (
 	BugRefreshOffline      = bugRefreshOffline
 	BugClockLookedAtOnce   = bugClockLookedAtOnce
 	BugSentTwice           = bugSentTwice
+	BugNoPeek              = bugNoPeek
 	BugDamageIsSignOut     = bugDamageIsSignOut
 	BugCopyOutlivesSession = bugCopyOutlivesSession
 )

@@ -55,7 +55,10 @@ func NewFile(path string) (Store, error) {
 // file is the store of NewFile.
 type file struct{ path string }
 
-var _ Store = (*file)(nil)
+var (
+	_ Store   = (*file)(nil)
+	_ stamped = (*file)(nil)
+)
 
 // checkModes refuses what others could read or write.
 func (f *file) checkModes() error {
@@ -168,6 +171,20 @@ func (f *file) CompareAndSwap(ctx context.Context, version uint64, data []byte) 
 		f.keepCopy(next, data)
 	}
 	return next, nil
+}
+
+// fileStamp is what a rename in the file's place changes.
+type fileStamp struct {
+	changed time.Time
+	size    int64
+}
+
+func (f *file) stamp() any {
+	info, err := os.Lstat(f.path)
+	if err != nil {
+		return fileStamp{}
+	}
+	return fileStamp{info.ModTime(), info.Size()}
 }
 
 func (f *file) Lock(ctx context.Context) (func(), error) { return f.lock(ctx, ".lock") }

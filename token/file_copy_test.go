@@ -159,3 +159,52 @@ func TestLeftoversOfACrashAreRemoved(t *testing.T) {
 		t.Errorf("%q, %v", data, err)
 	}
 }
+
+// TestAnotherProcessesSignOutIsSeenSoon: two sources on one file, of which one signs out, and then in as somebody else.
+func TestAnotherProcessesSignOutIsSeenSoon(t *testing.T) {
+	if err := checkSignOutIsSeen(t.Context(), t.TempDir()); err != nil {
+		t.Error(err)
+	}
+}
+
+func checkSignOutIsSeen(ctx context.Context, dir string) error {
+	path := filepath.Join(dir, "session")
+	var sources []*token.Source
+	for range 2 {
+		store, err := token.NewFile(path)
+		if err != nil {
+			return err
+		}
+		s, err := token.New(token.Options{Refresh: (&issuer{life: time.Hour}).refresh, Store: store})
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+		if err := s.Start(); err != nil {
+			return err
+		}
+		sources = append(sources, s)
+	}
+	steps := map[token.State]func() error{
+		token.Fresh: func() error { return sources[0].Set(ctx, made(0, time.Hour)) },
+		token.None:  func() error { _, err := sources[0].Logout(ctx); return err },
+	}
+	for _, want := range []token.State{token.Fresh, token.None, token.Fresh} {
+		if err := steps[want](); err != nil {
+			return err
+		}
+		began := time.Now()
+		seen, stop := context.WithTimeout(ctx, 10*time.Second)
+		for change := range sources[1].Watch(seen) {
+			if change.State == want {
+				break
+			}
+		}
+		late := seen.Err()
+		stop()
+		if late != nil {
+			return fmt.Errorf("%v isn't seen after %v", want, time.Since(began))
+		}
+	}
+	return nil
+}

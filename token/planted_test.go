@@ -55,6 +55,9 @@ func TestPlantedBugsOutsideOfVirtualTimeAreFound(t *testing.T) {
 		check func(context.Context) error
 	}{
 		{token.BugSentTwice, "TestRefreshIsSentOnce", checkSentOnce},
+		{token.BugNoPeek, "TestAnotherProcessesSignOutIsSeenSoon", func(ctx context.Context) error {
+			return checkSignOutIsSeen(ctx, t.TempDir())
+		}},
 		{token.BugDamageIsSignOut, "TestDamagedStoreIsNotSignedOut", func(ctx context.Context) error {
 			return checkDamagedIsNotSignedOut(ctx, t.TempDir())
 		}},
