@@ -69,7 +69,7 @@ var attachmentID = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z_.-]{0,127}$`)
 // Download brings a file of a message here. It tries until ctx ends or the server refuses for good; what has arrived stays
 // in Dir, in a file that ends in .part, and the next call goes on from there. The file has its name only once its SHA-256
 // is right: that of the Attachment, or else the server's. Errors: ErrExists, ErrCorrupt, *ServerError, ErrClosed,
-// ErrSignedOut, ctx's, or those of the disk.
+// ErrSignedOut, ErrSessionDamaged, ctx's, or those of the disk.
 func (c *Client) Download(ctx context.Context, r DownloadRequest) (Download, error) {
 	if c.ctx.Err() != nil {
 		return Download{}, ErrClosed
@@ -224,7 +224,7 @@ func (d *download) run(ctx context.Context) error {
 func (d *download) attempt(ctx context.Context) (over bool, err error) {
 	access, err := d.c.tokens.Token(ctx)
 	if err != nil {
-		return errors.Is(err, ErrNotSignedIn) || errors.Is(err, ErrSignedOut), err
+		return needsSignIn(err), err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -323,7 +323,7 @@ func (d *download) refused(ctx context.Context, res *http.Response, access strin
 	}
 	if res.StatusCode == http.StatusUnauthorized {
 		if _, err := d.c.tokens.Renew(ctx, access); err != nil {
-			return errors.Is(err, ErrNotSignedIn) || errors.Is(err, ErrSignedOut), err
+			return needsSignIn(err), err
 		}
 		return false, se
 	}

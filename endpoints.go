@@ -18,8 +18,8 @@ import (
 // endpoints is the typed client of the server's HTTP calls. It may be used concurrently.
 type endpoints struct {
 	base *url.URL
-	api  *api.Client // calls of the session, each with its token
-	auth *api.Client // signing in and out, and what brings its token: not held back by what holds the API back
+	api  *api.Client // calls of the session, each with its token: what the server asks of one holds for all
+	auth *api.Client // signing in and out: not held back by what holds the API back
 
 	http    *http.Client  // for pings, which are to see the network as it is
 	timeout time.Duration // for one of them
@@ -123,14 +123,14 @@ var outgoing = api.Call{Idempotent: true, MaxAttempts: 1}
 
 // send posts one message.
 func (e *endpoints) send(ctx context.Context, access, channel string, in wire.SendRequest) (wire.SendReply, error) {
-	return call[wire.SendReply](ctx, e.auth, api.Request{
+	return call[wire.SendReply](ctx, e.api, api.Request{
 		Method: http.MethodPost, Path: messagesPath(channel), Body: in, Header: bearer(access), Call: outgoing,
 	})
 }
 
 // sendBatch posts messages of several channels; the reply holds one result for each, in order.
 func (e *endpoints) sendBatch(ctx context.Context, access string, in wire.BatchRequest) (wire.BatchReply, error) {
-	return call[wire.BatchReply](ctx, e.auth, api.Request{
+	return call[wire.BatchReply](ctx, e.api, api.Request{
 		Method: http.MethodPost, Path: "/api/messages", Body: in, Header: bearer(access), Call: outgoing,
 	})
 }

@@ -9,12 +9,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/chatsdk/chatsdk"
 	"github.com/chatsdk/chatsdk/api"
 	"github.com/chatsdk/chatsdk/internal/wire"
+	"github.com/chatsdk/chatsdk/outbox"
 )
 
 // TestPostedMessagesAreSentOnce posts one message and a batch to a server whose first replies are lost: that is told, since
@@ -86,5 +88,98 @@ func TestPostedMessagesAreSentOnce(t *testing.T) {
 	want := map[string]int{"/api/auth/login": 2, "/api/channels/general/messages": 2, "/api/messages": 2, "/api/channels": 1}
 	if !maps.Equal(asked, want) {
 		t.Errorf("requests: %v", asked)
+	}
+}
+
+// TestCallThatFindsTheSessionEndedSaysSo: the token is refused, and so is the refresh. The call's error is that the session
+// has ended, not an answer that nobody knows.
+func TestCallThatFindsTheSessionEndedSaysSo(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/problem+json")
+		switch r.URL.Path {
+		case "/api/auth/login":
+			_ = json.NewEncoder(w).Encode(wire.TokenReply{Token: "acc-1", RefreshToken: "ref-1", ExpiresIn: 900, RefreshExpiresIn: 9000})
+		case "/api/auth/refresh":
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, `{"code":"invalid_grant"}`)
+		default:
+			w.WriteHeader(http.StatusUnauthorized)
+			_, _ = io.WriteString(w, `{"code":"token_expired"}`)
+		}
+	}))
+	defer srv.Close()
+	client, err := chatsdk.Open(t.Context(), chatsdk.Options{Server: srv.URL, Store: chatsdk.InMemory()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if err := client.SignIn(t.Context(), "ada", "pw"); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.CreateChannel(t.Context(), "new", false); !errors.Is(err, chatsdk.ErrSignedOut) {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+// TestPauseThatTheServerAsksForHoldsForAll: a 429 on one of the session's calls holds the others back, whichever it was,
+// and the queue hears of it as of the server's own no: nothing was sent, and the way is good.
+func TestPauseThatTheServerAsksForHoldsForAll(t *testing.T) {
+	for _, refused := range []string{"/api/channels", "/api/messages", "/api/channels/general/messages"} {
+		t.Run(refused, func(t *testing.T) {
+			var asked atomic.Int32
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Content-Type", "application/json")
+				switch {
+				case r.URL.Path == "/api/auth/login":
+					_ = json.NewEncoder(w).Encode(wire.TokenReply{Token: "t", RefreshToken: "r", ExpiresIn: 900, RefreshExpiresIn: 9000})
+				case r.URL.Path == refused:
+					w.Header().Set("Retry-After", "3600")
+					w.WriteHeader(http.StatusTooManyRequests)
+					_, _ = io.WriteString(w, `{"code":"rate_limited"}`)
+					asked.Add(1)
+				default:
+					asked.Add(1)
+				}
+			}))
+			defer srv.Close()
+			client, err := chatsdk.Open(t.Context(), chatsdk.Options{Server: srv.URL, Store: chatsdk.InMemory()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer client.Close()
+			if err := client.SignIn(t.Context(), "ada", "pw"); err != nil {
+				t.Fatal(err)
+			}
+			calls := map[string]func() error{
+				"/api/channels": func() error { return client.CreateChannel(t.Context(), "new", false) },
+				"/api/messages": func() error { _, err := client.PostMessages(t.Context(), wire.BatchRequest{}); return err },
+				"/api/channels/general/messages": func() error {
+					_, err := client.PostMessage(t.Context(), "general", wire.SendRequest{ID: "1", Text: "hi"})
+					return err
+				},
+			}
+			var se *chatsdk.ServerError
+			if err := calls[refused](); !errors.As(err, &se) || se.Status != http.StatusTooManyRequests {
+				t.Fatalf("refused: %v", err)
+			}
+			for path, call := range calls {
+				if err := call(); !errors.Is(err, api.ErrRateLimited) {
+					t.Errorf("%s: %v", path, err)
+				}
+			}
+			results, err := client.SendOverHTTP(t.Context(), "1", "2")
+			if err != nil || len(results) != 2 {
+				t.Fatalf("the queue's batch: %v, %v", results, err)
+			}
+			for _, r := range results {
+				var no *outbox.Refusal
+				if !errors.As(r.Err, &no) || no.Permanent || no.Code != wire.CodeRateLimited || no.RetryAfter < 59*time.Minute {
+					t.Errorf("a message of the queue: %+v", r)
+				}
+			}
+			if n := asked.Load(); n != 1 {
+				t.Errorf("%d requests in the hour", n)
+			}
+		})
 	}
 }

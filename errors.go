@@ -2,6 +2,7 @@ package chatsdk
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"time"
@@ -21,7 +22,15 @@ var (
 	// ErrSignedOut says that the server ended the session for good: the person has to sign in again. Queued
 	// messages stay queued.
 	ErrSignedOut = token.ErrSignedOut
+
+	// ErrSessionDamaged says that the session which the store kept can't be read: the person has to sign in again.
+	ErrSessionDamaged = token.ErrDamaged
 )
+
+// needsSignIn says that nothing helps but to sign in.
+func needsSignIn(err error) bool {
+	return errors.Is(err, ErrNotSignedIn) || errors.Is(err, ErrSignedOut) || errors.Is(err, ErrSessionDamaged)
+}
 
 // ServerError is an answer of the server that refuses a request.
 type ServerError struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/chatsdk/chatsdk/internal/wire"
+	"github.com/chatsdk/chatsdk/outbox"
 )
 
 // PostMessage sends one message over HTTP.
@@ -22,4 +23,14 @@ func (c *Client) PostMessages(ctx context.Context, in wire.BatchRequest) (wire.B
 		return wire.BatchReply{}, err
 	}
 	return c.ep.sendBatch(ctx, access, in)
+}
+
+// SendOverHTTP sends a batch as the queue does without a connection.
+func (c *Client) SendOverHTTP(ctx context.Context, ids ...string) ([]outbox.Result, error) {
+	in := wire.BatchRequest{}
+	for _, id := range ids {
+		in.Messages = append(in.Messages, wire.BatchEntry{Channel: "general", SendRequest: wire.SendRequest{ID: id, Text: id}})
+	}
+	t, _ := c.tokens.Tokens()
+	return c.sendOverHTTP(ctx, c.account(t.User), in)
 }

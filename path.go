@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/chatsdk/chatsdk/api"
 	"github.com/chatsdk/chatsdk/internal/wire"
 	"github.com/chatsdk/chatsdk/outbox"
 	"github.com/chatsdk/chatsdk/realtime"
@@ -201,6 +202,10 @@ func (c *Client) sendOverHTTP(ctx context.Context, account string, in wire.Batch
 
 // wholeRefused gives each entry what the server said of all: it took none. Anything but a server's word is handed back.
 func (c *Client) wholeRefused(ctx context.Context, access string, in wire.BatchRequest, err error) ([]outbox.Result, error) {
+	results := make([]outbox.Result, len(in.Messages))
+	if held := heldBack(err); held != nil {
+		return refuseAll(results, held), nil
+	}
 	var se *ServerError
 	if !errors.As(err, &se) || se.Code == "" {
 		return nil, err
@@ -210,11 +215,36 @@ func (c *Client) wholeRefused(ctx context.Context, access string, in wire.BatchR
 			return nil, err
 		}
 	}
-	results := make([]outbox.Result, len(in.Messages))
+	return refuseAll(results, &outbox.Refusal{Code: se.Code, RetryAfter: se.RetryAfter}), nil
+}
+
+func refuseAll(results []outbox.Result, r *outbox.Refusal) []outbox.Result {
 	for i := range results {
-		results[i].Err = &outbox.Refusal{Code: se.Code, RetryAfter: se.RetryAfter}
+		results[i].Err = r
 	}
-	return results, nil
+	return results
+}
+
+// heldBack is what became of messages that weren't sent, since the server had asked for a pause that is longer than they
+// could wait, or its circuit is open; nil for any other error. To the queue it is the server's own no: the path is good.
+func heldBack(err error) *outbox.Refusal {
+	e, ok := errors.AsType[*api.Error](err)
+	if !ok || e.Count > 0 {
+		return nil
+	}
+	r := &outbox.Refusal{}
+	switch e.Kind {
+	case api.ErrRateLimited: //nolint:errorlint // one of api's, never wrapped
+		r.Code = wire.CodeRateLimited
+	case api.ErrCircuitOpen: //nolint:errorlint // one of api's, never wrapped
+		r.Code = wire.CodeUnavailable
+	default:
+		return nil
+	}
+	if !e.RetryAt.IsZero() {
+		r.RetryAfter = max(time.Until(e.RetryAt), 0)
+	}
+	return r
 }
 
 // sendSingly sends one message at a time, in order. One that is refused doesn't stop those behind it: they may be of other
@@ -224,7 +254,11 @@ func (c *Client) sendSingly(ctx context.Context, access string, in wire.BatchReq
 	for i, m := range in.Messages {
 		out, err := c.ep.send(ctx, access, m.Channel, m.SendRequest)
 		var se *ServerError
+		held := heldBack(err)
 		switch {
+		case held != nil: // and those behind it, with the same no
+			refuseAll(results[i:], held)
+			return results, nil
 		case err == nil && out.ID == m.ID && out.Seq != 0:
 			results[i] = outbox.Result{Seq: out.Seq, Time: out.Time}
 		case errors.As(err, &se) && se.Code != "":

@@ -155,7 +155,7 @@ func (c *Client) followSession() {
 	}
 }
 
-// connectionTokens tells the connection, in its words, that a session is over.
+// connectionTokens tells the connection, in its words, that a session is over, or can't be read.
 type connectionTokens struct{ source *token.Source }
 
 func (t connectionTokens) Token(ctx context.Context) (string, error) {
@@ -169,7 +169,7 @@ func (t connectionTokens) Renew(ctx context.Context, stale string) (string, erro
 }
 
 func connectionError(err error) error {
-	if errors.Is(err, token.ErrSignedOut) {
+	if errors.Is(err, token.ErrSignedOut) || errors.Is(err, token.ErrDamaged) { // trying on mends neither
 		return errors.Join(realtime.ErrUnauthorized, err)
 	}
 	return err

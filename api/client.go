@@ -34,10 +34,11 @@ type Client struct {
 	closed   bool
 	calls    uint64 // counts calls; orders who waits
 	hosts    map[hostKey]*host
-	last     *host   // that a call went to, nil if it is forgotten
-	attempts attempt // head of the ring of those under way, bodies that are read included
-	alarms   *alarm  // those that no attempt has
-	kept     int     // their number
+	last     *host         // that a call went to, nil if it is forgotten
+	attempts attempt       // head of the ring of those under way, bodies that are read included
+	network  chan struct{} // closed by NetworkChanged, nil while nobody waits for it
+	alarms   *alarm        // those that no attempt has
+	kept     int           // their number
 
 	tell teller
 }
@@ -109,9 +110,16 @@ func (c *Client) CloseIdleConnections() {
 }
 
 // NetworkChanged tells the client that the device's network changed: idle connections are closed, since they may be dead,
-// what was measured of the path is forgotten, and open circuits let a call through at once.
+// what was measured of the path is forgotten, open circuits let a call through at once, and calls whose wait only gave
+// the path time go on within 500 ms.
 func (c *Client) NetworkChanged() {
 	c.CloseIdleConnections()
+	c.mu.Lock()
+	if c.network != nil && planted != bugChangeUnheard {
+		close(c.network)
+		c.network = nil
+	}
+	c.mu.Unlock()
 	c.eachHost(func(h *host) {
 		h.mu.Lock()
 		h.path.forget()
@@ -255,21 +263,33 @@ func (c *Client) bearerOf(token string) []string {
 	return b.header
 }
 
-// wait sleeps for d. It returns early with the error of who ended it.
-func (c *Client) wait(ctx context.Context, d time.Duration) error {
+// wait sleeps for d. It returns early with the error of who ended it, or because early is closed.
+func (c *Client) wait(ctx context.Context, d time.Duration, early <-chan struct{}) (woken bool, _ error) {
 	if d <= 0 {
-		return ctx.Err()
+		return false, ctx.Err()
 	}
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
-		return nil
+		return false, nil
+	case <-early:
+		return true, nil
 	case <-ctx.Done():
-		return ctx.Err()
+		return false, ctx.Err()
 	case <-c.ctx.Done():
-		return ErrClosed
+		return false, ErrClosed
 	}
+}
+
+// networkEnd is closed by the next NetworkChanged.
+func (c *Client) networkEnd() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.network == nil {
+		c.network = make(chan struct{})
+	}
+	return c.network
 }
 
 // endedBy says whether the Client or the caller's context ended, or nil.

@@ -8,7 +8,7 @@ import (
 )
 
 // decide says after an attempt without success how long to wait for the next, or why there is none. In that order: can
-// trying again help, is it safe, can the body be had again, is there an attempt, a token of the budget and time left.
+// trying again help, is it safe, can the body be had again, is there an attempt, time and a token of the budget left.
 func (cl *call) decide(v verdict, res *http.Response, err error) (wait time.Duration, stop *Error) {
 	if v.fault == FaultAuth {
 		return cl.renew(v, res)
@@ -37,25 +37,32 @@ func (cl *call) decide(v verdict, res *http.Response, err error) (wait time.Dura
 		wait = min(wait, max(h.breaker.until.Sub(now), 0))
 	}
 	held, expect := h.gate.until, h.path.rtt.mean
-	paid := h.budget.take(now, v.cost)
 	h.mu.Unlock()
 	switch {
-	case !paid:
-		return 0, cl.fail(orKind(v.kind, ErrBudget), v.fault, err)
 	case held.Sub(now) > cl.c.opts.MaxRetryAfter, cl.late(held), cl.set.FailFast && held.After(now), wait > cl.c.opts.MaxRetryAfter:
 		cl.retryAt = later(held, now.Add(wait))
 		return 0, cl.fail(ErrRateLimited, v.fault, err)
 	case cl.late(now.Add(wait + expect)):
 		cl.retryAt = now.Add(wait)
 		return 0, cl.fail(ErrDeadline, v.fault, err)
+	case !h.pay(now, v.cost): // last, since only a retry that is made is to be paid
+		return 0, cl.fail(orKind(v.kind, ErrBudget), v.fault, err)
 	}
 	if n := len(cl.history); n > 0 {
 		cl.history[n-1].Wait = wait
 	}
 	cl.c.opts.Logger.Debug("trying again", "method", cl.req.Method, "path", cl.req.URL.Path, "attempt", cl.n,
 		"fault", v.fault.String(), "sent", v.sent.String(), "wait", wait)
+	cl.firm = v.told || v.fault != FaultPath
 	cl.giveUp(res)
 	return wait, nil
+}
+
+// pay takes the price of a retry from the host's budget, or says that there isn't enough.
+func (h *host) pay(now time.Time, cost float64) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.budget.take(now, cost)
 }
 
 // orKind keeps a captive portal from being told as something less exact.
@@ -143,7 +150,7 @@ func (cl *call) renew(v verdict, res *http.Response) (wait time.Duration, stop *
 		cl.holdTokens()
 		return 0, cl.fail(ErrUnauthorized, v.fault, nil)
 	case cl.renewed && !always:
-		cl.aged = true
+		cl.aged, cl.firm = true, true
 		cl.giveUp(res)
 		return youth, nil
 	}
@@ -151,10 +158,12 @@ func (cl *call) renew(v verdict, res *http.Response) (wait time.Duration, stop *
 	ctx := cl.limits()
 	defer ctx.end()
 	token, err := cl.c.opts.Token.Renew(ctx, cl.token)
-	cl.giveUp(res)
 	if err != nil {
-		return 0, asError(cl.tokenFailed(ctx.cause(err)))
+		stop = asError(cl.tokenFailed(ctx.cause(err)))
+		cl.over = !errors.Is(stop.Kind, ErrToken)
+		return 0, stop // the answer is the caller's, unless nobody waits for it any more
 	}
+	cl.giveUp(res)
 	cl.aged = token == cl.token // the source has waited, or has no other: once more, and that's that
 	if planted != bugTokenOnce {
 		cl.token = token

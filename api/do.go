@@ -156,7 +156,7 @@ func (cl *call) refusal(res *http.Response) error {
 	if cl.kind != nil {
 		kind, fault = cl.kind, cl.fault
 	}
-	e := cl.fail(kind, fault, nil)
+	e := cl.fail(kind, fault, cl.cause)
 	if wait, ok := retryAfter(res.Header, time.Now()); ok && e.RetryAt.IsZero() {
 		e.RetryAt = time.Now().Add(wait)
 	}

@@ -26,6 +26,7 @@ var (
 	ErrReply         = errors.New("api: reply can't be understood")   // it was answered: the request isn't sent again
 	ErrRedirect      = errors.New("api: redirect from https to http") // refused: it would show the request to all
 	ErrFailed        = errors.New("api: failed for good")             // what trying again can't mend, as an untrusted certificate
+	ErrClock         = errors.New("api: certificate not valid now")   // by this machine's clock: is that right?
 	ErrToken         = errors.New("api: no access token")             // the TokenSource has none
 	ErrCancelled     = errors.New("api: cancelled")                   // by the caller's context
 	ErrTimeout       = errors.New("api: attempt timed out")           // cause of an attempt's failure
@@ -136,7 +137,7 @@ func (e *Error) Temporary() bool { return e.Retryable() }
 // again is safe: see SafeToRetry.
 func (e *Error) Retryable() bool {
 	switch e.Kind {
-	case ErrOffline, ErrCircuitOpen, ErrRateLimited, ErrBudget, ErrAttempts, ErrDeadline, ErrUnsafe, ErrCaptive: //nolint:errorlint // one of ours, never wrapped
+	case ErrOffline, ErrCircuitOpen, ErrRateLimited, ErrBudget, ErrAttempts, ErrDeadline, ErrUnsafe, ErrCaptive, ErrClock: //nolint:errorlint // one of ours, never wrapped
 		return true
 	case ErrToken:
 		var t temporary

@@ -33,16 +33,23 @@ const (
 	BugOldSuccess     = bugOldSuccess
 	BugAlarmForgets   = bugAlarmForgets
 	BugAlarmEarly     = bugAlarmEarly
+	BugBudgetByTime   = bugBudgetByTime
+	BugChangeUnheard  = bugChangeUnheard
+	BugPortalCounts   = bugPortalCounts
+	BugPacedForEver   = bugPacedForEver
 )
 
 // Plant puts a mistake in force.
 func Plant(b Bug) { planted = b }
 
-// RetryAfter reads an answer's Retry-After.
-func RetryAfter(h http.Header, now time.Time) (time.Duration, bool) { return retryAfter(h, now) }
-
 // MaxWait bounds it.
 const MaxWait = maxWait
+
+// What a host has for retries before the first call, and after some time.
+const (
+	BudgetAtFirst = budgetFirst
+	BudgetAtRest  = budgetRest
+)
 
 // RateLimit reads an answer's quota.
 func RateLimit(h http.Header, now time.Time) (limit, remaining int64, reset time.Duration, ok bool) {

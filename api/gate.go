@@ -9,6 +9,7 @@ type gate struct {
 	set      time.Time     // when until was last moved
 	spacing  time.Duration // between two calls while the quota is scarce
 	next     time.Time     // with spacing: nothing goes before
+	renewed  time.Time     // with spacing: when the quota is full again, and spacing ends
 	window   int           // calls that may be under way, 0 is any number
 	inflight int
 	holds    int // in a row without the server saying how long
@@ -24,6 +25,9 @@ const (
 
 // ready says whether a call may go now; if not, when to ask again, zero being when another is done.
 func (g *gate) ready(now time.Time) (again time.Time, ok bool) {
+	if g.spacing > 0 && !now.Before(g.renewed) && planted != bugPacedForEver {
+		g.spacing = 0 // many a server tells of its quota only while it is scarce
+	}
 	switch {
 	case now.Before(g.until):
 		return g.until, false
@@ -38,7 +42,9 @@ func (g *gate) ready(now time.Time) (again time.Time, ok bool) {
 func (g *gate) enter(now time.Time) {
 	g.inflight++
 	if g.spacing > 0 {
-		g.next = now.Add(g.spacing)
+		if g.next = now.Add(g.spacing); g.next.After(g.renewed) && planted != bugPacedForEver {
+			g.next = g.renewed
+		}
 	}
 }
 
@@ -89,32 +95,49 @@ func (g *gate) heed(now time.Time, q quota, rng *jitter) {
 	}
 	g.spacing = q.spacing()
 	if g.spacing > 0 {
-		g.next = now.Add(g.spacing)
+		g.next, g.renewed = now.Add(g.spacing), now.Add(q.reset)
 	}
 }
 
-// budget bounds the share of retries: a bucket of tokens that each retry takes from, and that successes and time refill.
-// A chat client has too little traffic for a share of successes alone. For one goroutine at a time.
+// budget bounds the share of retries after faults of the server: a bucket of tokens that each retry takes from, and each
+// call that succeeds at once puts into. Time brings it back to the price of one retry: slowly where it holds less, so that
+// clients who seldom call get one too, and soon where it holds more, since what was good a minute ago says nothing of a
+// server that fails now. So of a crowd of quiet clients each makes one retry when an outage begins, and hardly another
+// before its end; together they are no more of a load than a busy client. For one goroutine at a time. The zero value
+// holds budgetFirst.
 type budget struct {
-	spent float64   // of budgetCap
-	at    time.Time // when time last refilled it
+	over float64   // tokens beyond budgetRest, negative if it holds less
+	at   time.Time // when time last changed it; zero before the first look
 }
 
 const (
 	budgetCap      = 100
-	budgetPerSec   = 1
 	refundFirstTry = 1
 	// costRetry is the price of a retry after a fault of the server. A share f of failing calls leaves 1-f to pay for
 	// them: retries are at most 1/(1+costRetry) of the calls, 8%, whatever f is. What the path lost costs nothing.
 	costRetry = 12
+	// budgetRest is what time leads to: fillPerSec from below, in an hour, and drainPerSec from above. Of a client that
+	// calls once a minute the hour makes retries 2% of its calls; a token a second, say, would pay for 5 with each.
+	budgetRest  = costRetry
+	budgetFirst = 2 * costRetry // of a client that is new: many a program makes one call and ends
+	fillPerSec  = costRetry / 3600.
+	drainPerSec = 1
 )
 
 func (b *budget) left(now time.Time) float64 {
-	if !b.at.IsZero() {
-		b.spent = max(b.spent-now.Sub(b.at).Seconds()*budgetPerSec, 0)
+	passed := max(now.Sub(b.at).Seconds(), 0)
+	switch {
+	case b.at.IsZero():
+		b.over = budgetFirst - budgetRest
+	case planted == bugBudgetByTime:
+		b.over = min(b.over+passed, budgetCap-budgetRest)
+	case b.over < 0:
+		b.over = min(b.over+passed*fillPerSec, 0)
+	default:
+		b.over = max(b.over-passed*drainPerSec, 0)
 	}
 	b.at = now
-	return budgetCap - b.spent
+	return budgetRest + b.over
 }
 
 // take pays for a retry, or says that there isn't enough.
@@ -122,8 +145,10 @@ func (b *budget) take(now time.Time, cost float64) bool {
 	if b.left(now) < cost {
 		return false
 	}
-	b.spent += cost
+	b.over -= cost
 	return true
 }
 
-func (b *budget) refund() { b.spent = max(b.spent-refundFirstTry, 0) }
+func (b *budget) refund(now time.Time) {
+	b.over = min(b.left(now)-budgetRest+refundFirstTry, budgetCap-budgetRest)
+}

@@ -296,3 +296,55 @@ func TestScarceQuotaSlowsDown(t *testing.T) {
 		return c.Close()
 	}).run(t)
 }
+
+// TestPacingEndsWithItsQuota: a server that tells of its quota once, when it is scarce, slows calls down until that is
+// full again, and no longer.
+func TestPacingEndsWithItsQuota(t *testing.T) { check(checkPaceEnds).run(t) }
+
+func checkPaceEnds() error {
+	var at []time.Duration
+	began := time.Now()
+	c, err := client(func(req *http.Request) (*http.Response, error) {
+		at = append(at, time.Since(began))
+		if len(at) == 1 {
+			return answer(req, 200, "", "RateLimit-Limit", "100", "RateLimit-Remaining", "1", "RateLimit-Reset", "100"), nil
+		}
+		return answer(req, 200, ""), nil
+	}, api.Options{Deadline: -1})
+	if err != nil {
+		return err
+	}
+	for n := range 10 {
+		if n == 1 {
+			time.Sleep(80 * time.Second)
+		}
+		if _, _, err := get(context.Background(), c, "GET", "/x", ""); err != nil {
+			return err
+		}
+	}
+	if at[1] != 80*time.Second || at[2] != 100*time.Second || at[9] != at[2] {
+		return fmt.Errorf("requests at %v", at)
+	}
+	return c.Close()
+}
+
+// TestOnlyRetriesThatAreMadeArePaid: calls that have no time for another attempt leave the budget to the others.
+func TestOnlyRetriesThatAreMadeArePaid(t *testing.T) {
+	check(func() error {
+		c, err := client(func(req *http.Request) (*http.Response, error) {
+			return answer(req, 503, "", "Retry-After", "60"), slowly(req, 50*time.Millisecond)
+		}, api.Options{Deadline: 10 * time.Second})
+		if err != nil {
+			return err
+		}
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() { _, _, _ = get(context.Background(), c, "GET", "/x", "") })
+		}
+		wg.Wait()
+		if h := c.Hosts()[0]; h.Stats.Retries > 0 || h.Budget != api.BudgetAtFirst {
+			return fmt.Errorf("%+v", h)
+		}
+		return c.Close()
+	}).run(t)
+}

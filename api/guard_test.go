@@ -191,11 +191,56 @@ func TestPortalIsNoServer(t *testing.T) {
 		if !errors.Is(err, api.ErrCaptive) || !errors.As(err, &e) || e.Fault != api.FaultPath || n != 4 {
 			return fmt.Errorf("a POST, after %d attempts: %w", n-3, err)
 		}
-		if h := c.Hosts()[0]; h.Circuit != api.Closed || h.Budget != 100 {
+		if h := c.Hosts()[0]; h.Circuit != api.Closed || h.Budget < api.BudgetAtRest {
 			return fmt.Errorf("%+v", h)
 		}
 		return c.Close()
 	}).run(t)
+}
+
+// TestPortalIsNoNewsOfTheServer: what a captive portal answers, fast and with fields of its own, is no round trip, no
+// quota, no first success, and no sign that the server's name exists.
+func TestPortalIsNoNewsOfTheServer(t *testing.T) { check(checkPortalNews).run(t) }
+
+func checkPortalNews() error {
+	portal := true
+	var told []string
+	c, err := client(func(req *http.Request) (*http.Response, error) {
+		switch {
+		case req.URL.Path == "/fails":
+			return answer(req, 500, ""), nil
+		case portal:
+			return answer(req, 511, "", "RateLimit-Remaining", "1", "RateLimit-Reset", "1000"), slowly(req, time.Millisecond)
+		}
+		return answer(req, 200, ""), slowly(req, 300*time.Millisecond)
+	}, api.Options{MaxAttempts: 2, Deadline: -1, OnRoundTrip: func(rtt time.Duration, err error) {
+		told = append(told, fmt.Sprint(rtt, err))
+	}})
+	if err != nil {
+		return err
+	}
+	_, _, _ = get(context.Background(), c, "GET", "/fails", "") // so that there is something to give back
+	told = nil
+	before := c.Hosts()[0]
+	call := api.With(context.Background(), api.Call{MaxAttempts: 1})
+	for range 3 {
+		if _, _, err := get(call, c, "POST", "/x", "hi"); !errors.Is(err, api.ErrCaptive) {
+			return fmt.Errorf("a portal's answer: %w", err)
+		}
+	}
+	if h := c.Hosts()[0]; h.Budget > before.Budget+0.1 || h.RTT != before.RTT {
+		return fmt.Errorf("the portal changed %+v to %+v", before, h)
+	}
+	portal = false
+	began := time.Now()
+	if _, _, err := get(call, c, "GET", "/x", ""); err != nil || time.Since(began) != 300*time.Millisecond {
+		return fmt.Errorf("the first call after the portal took %v: %w", time.Since(began), err)
+	}
+	captive := fmt.Sprint(time.Duration(0), api.ErrCaptive)
+	if got, want := fmt.Sprint(told), fmt.Sprint([]string{captive, captive, captive, "300ms <nil>"}); got != want {
+		return fmt.Errorf("told %s, want %s", got, want)
+	}
+	return c.Close()
 }
 
 // TestSilentBodyEnds: a body of which nothing comes doesn't hold its reader for ever; a slow one has all the time.

@@ -63,7 +63,7 @@ type HostState struct {
 	Host    string
 	Circuit Circuit
 	RetryIn time.Duration // until the circuit, or the server's limit, lets the next call through; 0 is now
-	Budget  float64       // tokens left for retries, of 100
+	Budget  float64       // tokens left for retries after faults of the server, which take 12 each; at most 100
 	RTT     time.Duration // smoothed, 0 if not measured yet
 	Timeout time.Duration // of an attempt on an unmeasured route
 	Waiting int           // calls held back

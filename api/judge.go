@@ -152,6 +152,8 @@ func judgeError(o outcome) verdict {
 	case errors.Is(o.err, ErrTimeout):
 	case refusedConnection(o.err):
 		v.fault, v.sent, v.result = FaultServer, SentNothing, resultFailed
+	case outOfDate(o.err):
+		v.again, v.kind = false, ErrClock
 	case permanent(o):
 		v.again = false
 	case notProcessed(o.err):
@@ -210,6 +212,13 @@ func refusedConnection(err error) bool {
 	}
 	const wsaRefused = 10061 // Windows has a number of its own
 	return no == syscall.ECONNREFUSED || runtime.GOOS == "windows" && no == wsaRefused
+}
+
+// outOfDate says that the server's certificate isn't valid at this machine's time: that is more often wrong than the
+// certificate is, and is set before long.
+func outOfDate(err error) bool {
+	var invalid x509.CertificateInvalidError
+	return errors.As(err, &invalid) && invalid.Reason == x509.Expired // or not valid yet
 }
 
 // permanent says that trying again can't help until somebody changes something.

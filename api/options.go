@@ -26,7 +26,7 @@ type TokenSource interface {
 
 // Network knows whether there is a network.
 type Network interface {
-	// Online says what is known now. It is asked before each attempt and must not block.
+	// Online says what is known now. It is asked before each attempt, and while a call waits, and must not block.
 	Online() bool
 	// WaitOnline returns nil as soon as there is a network, or ctx's error.
 	WaitOnline(ctx context.Context) error
@@ -101,7 +101,7 @@ type Options struct {
 	MaxReply int64
 
 	// OnRoundTrip is told the time from a request's last byte to the answer's first, or the error of an attempt that
-	// got no answer. OnAttempt is told each attempt, and asks for the timings of its connection too. OnStateChange is
+	// got no answer of the server's. OnAttempt is told each attempt, and asks for the timings of its connection too. OnStateChange is
 	// told the changes of circuits, in order. All run outside of locks on the goroutine of a call, may call the Client,
 	// and hold up that call. nil means nobody.
 	OnRoundTrip   func(rtt time.Duration, err error)

@@ -29,5 +29,9 @@ const (
 	bugOldSuccess         // a Guard counts every success by the time of the first look at the clock
 	bugAlarmForgets       // an alarm that rings before its owner's time isn't set anew
 	bugOversleep          // a call sleeps on after the circuit that held everybody back
+	bugPacedForEver       // calls are spaced on after the quota that was scarce is full again
+	bugPortalCounts       // a captive portal's answer counts as the server's
+	bugChangeUnheard      // a changed network wakes nobody
+	bugBudgetByTime       // a token of the retry budget each second, whatever the server answers
 	bugAlarmEarly         // an alarm that rings ends its owner's attempt, though it was set by an earlier one
 )

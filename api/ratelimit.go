@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/chatsdk/chatsdk/internal/backoff"
 )
 
 // quota is what a server says of a rate limit.
@@ -32,7 +34,7 @@ func rateLimit(h http.Header, now time.Time) (q quota, ok bool) {
 	}
 	for _, item := range items(h.Values("RateLimit")) {
 		r, okR := integer(item.params["r"])
-		t, okT := seconds(item.params["t"])
+		t, okT := backoff.Seconds(item.params["t"])
 		if !okR || !okT {
 			continue
 		}
@@ -85,7 +87,7 @@ func resetTime(s, date string, now time.Time) (time.Duration, bool) {
 	s = strings.TrimSpace(s)
 	n, ok := integer(s)
 	if !ok || n < epochFrom {
-		return seconds(s)
+		return backoff.Seconds(s)
 	}
 	if d, err := http.ParseTime(date); err == nil {
 		now = d

@@ -2,53 +2,19 @@ package api
 
 import (
 	"net/http"
-	"strconv"
-	"strings"
 	"time"
+
+	"github.com/chatsdk/chatsdk/internal/backoff"
 )
 
-// maxWait bounds what a server may ask for: a broken answer mustn't lock a client out for years.
-const maxWait = 24 * time.Hour
+// maxWait bounds what a server may ask for.
+const maxWait = backoff.MaxWait
 
-// retryAfter reads how long an answer asks to wait, counted from when it came. now is our wall clock, used only where
-// the answer doesn't say the server's. Whole and fractional seconds, and all three HTTP date forms (RFC 9110, 10.2.3 and
-// 5.6.7), are understood; a time that has passed is 0.
+// retryAfter is backoff.RetryAfter.
 func retryAfter(h http.Header, now time.Time) (wait time.Duration, ok bool) {
-	if d, ok := millis(h.Get("Retry-After-Ms")); ok { // vendors' form, more exact
-		return d, true
+	if planted == bugDateAbsolute {
+		h = h.Clone()
+		h.Del("Date")
 	}
-	v := strings.TrimSpace(h.Get("Retry-After"))
-	if v == "" {
-		return 0, false
-	}
-	if d, ok := seconds(v); ok {
-		return d, true
-	}
-	at, err := http.ParseTime(v)
-	if err != nil {
-		return 0, false
-	}
-	if date, err := http.ParseTime(h.Get("Date")); err == nil && planted != bugDateAbsolute {
-		now = date
-	}
-	return min(max(at.Sub(now), 0), maxWait), true
-}
-
-// seconds reads a count of seconds, whole or with a fraction, and not negative.
-func seconds(s string) (time.Duration, bool) { return scaled(s, time.Second) }
-
-func millis(s string) (time.Duration, bool) { return scaled(strings.TrimSpace(s), time.Millisecond) }
-
-func scaled(s string, unit time.Duration) (time.Duration, bool) {
-	if s == "" || len(s) > 32 || strings.Trim(s, "0123456789.") != "" {
-		return 0, false // no sign, exponent, hex, Inf or NaN
-	}
-	f, err := strconv.ParseFloat(s, 64)
-	if err != nil {
-		return 0, false
-	}
-	if f >= float64(maxWait)/float64(unit) {
-		return maxWait, true
-	}
-	return time.Duration(f * float64(unit)), true
+	return backoff.RetryAfter(h, now)
 }

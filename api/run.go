@@ -35,9 +35,10 @@ type call struct {
 	patience time.Duration // with its answer's body
 	known    bool          // the host had answered before it
 
-	n       int // attempts made
-	counted int // of those, the ones that may have sent something
-	fails   int // in a row: grows the waits
+	n       int  // attempts made
+	counted int  // of those, the ones that may have sent something
+	fails   int  // in a row: grows the waits
+	firm    bool // the next wait is the server's or a token's: nothing ends it early
 	freshed bool
 	renewed bool // another token was asked for
 	aged    bool // the token was given time
@@ -49,7 +50,9 @@ type call struct {
 	answer      []byte // the beginning of the last refusing answer that was given up
 	contentType string
 	retryAt     time.Time
-	kind        error // why the call ended with refused
+	kind        error // why the call ended with a refusing answer
+	cause       error // of that, or nil
+	over        bool  // the call itself ended while another token was asked for
 }
 
 // safe methods have no effects, idempotent ones the same effect however often; RFC 9110, 9.2.1 and 9.2.2.
@@ -186,8 +189,8 @@ func (cl *call) run() (*http.Response, error) {
 		}
 		wait, stop := cl.decide(v, res, err)
 		if stop != nil {
-			if res != nil && !replaces(stop.Kind) {
-				cl.note(stop.Kind, v, res)
+			if res != nil && !cl.over && !replaces(stop.Kind) {
+				cl.note(stop, v, res)
 				return res, nil
 			}
 			if res != nil {
@@ -206,9 +209,9 @@ func (cl *call) run() (*http.Response, error) {
 func replaces(kind error) bool { return errors.Is(kind, ErrCaptive) || errors.Is(kind, ErrRedirect) }
 
 // note keeps why the call ended with a refusing answer, for Do.
-func (cl *call) note(kind error, v verdict, res *http.Response) {
+func (cl *call) note(stop *Error, v verdict, res *http.Response) {
 	cl.fault, cl.status = v.fault, res.StatusCode
-	cl.kind = kind
+	cl.kind, cl.cause, cl.retryAt = stop.Kind, stop.Err, stop.RetryAt
 }
 
 // online waits for a network.
@@ -263,16 +266,39 @@ func (cl *call) tokenFailed(err error) error {
 	return cl.fail(ErrToken, FaultAuth, err)
 }
 
-// pause gives up the last answer and waits.
+// networkLook is how often a call that waits looks whether there still is a network.
+const networkLook = 500 * time.Millisecond
+
+// pause waits before the next attempt. A wait that the server or a token needs is sat out. One that only gives the path
+// time ends with the network that it was for: online waits for another, and NetworkChanged says that there is one.
 func (cl *call) pause(d time.Duration) error {
-	if n := cl.c.opts.Network; n != nil && !n.Online() && planted != bugRetryOffline {
-		return nil // online waits for the right moment
+	if cl.firm || planted == bugRetryOffline {
+		return cl.sleep(d)
 	}
-	return cl.sleep(d)
+	n := cl.c.opts.Network
+	changed := cl.c.networkEnd()
+	for end := time.Now().Add(d); ; {
+		left := time.Until(end)
+		if n != nil {
+			if !n.Online() {
+				return nil
+			}
+			left = min(left, networkLook)
+		}
+		woken, err := cl.c.wait(cl.ctx, left, changed)
+		switch {
+		case err != nil:
+			return cl.ended(err)
+		case woken: // and so is everybody else
+			return cl.sleep(min(cl.c.rng.upTo(resumeSpread), max(time.Until(end), 0)))
+		case !time.Now().Before(end):
+			return nil
+		}
+	}
 }
 
 func (cl *call) sleep(d time.Duration) error {
-	if err := cl.c.wait(cl.ctx, d); err != nil {
+	if _, err := cl.c.wait(cl.ctx, d, nil); err != nil {
 		return cl.ended(err)
 	}
 	return nil

@@ -12,13 +12,17 @@ type settlement struct {
 	start   time.Time
 	permit  permit
 	verdict verdict
-	header  http.Header   // of the answer, or nil
+	header  http.Header   // of the server's answer, or nil
 	route   string        // of the call
 	ttfb    time.Duration // above 0 for an answer
 	missed  bool          // no answer in time
 	first   bool          // try of its call
 	token   bool          // it carried one
 }
+
+// foreignAnswer says that somebody else than the server answered, such as a captive portal: what it says of itself, and how
+// long it took, is no news of the server.
+func foreignAnswer(v verdict) bool { return errors.Is(v.kind, ErrCaptive) }
 
 // settle takes an attempt's news, and lets others go on.
 func (h *host) settle(cl *call, s settlement) {
@@ -48,7 +52,7 @@ func (h *host) settle(cl *call, s settlement) {
 	case s.header != nil && v.fault != FaultOverload && v.fault != FaultServer:
 		h.gate.succeeded()
 		if s.first {
-			h.budget.refund()
+			h.budget.refund(s.now)
 		}
 	}
 	before := h.breaker.state
@@ -98,7 +102,7 @@ func (cl *call) attempt(p permit) (res *http.Response, v verdict, err error) {
 		now: end, start: now, permit: p, verdict: v, route: cl.route, first: cl.n == 1, token: cl.token != "",
 		missed: errors.Is(err, ErrTimeout),
 	}
-	if res != nil {
+	if res != nil && (!foreignAnswer(v) || planted == bugPortalCounts) {
 		s.header, s.ttfb = res.Header, a.trace.timings(end.Sub(now)).FirstByte
 	}
 	settled = true
@@ -119,6 +123,8 @@ func (cl *call) report(a *attempt, o outcome, v verdict, end time.Time) {
 	failed := o.err != nil || v.kind != nil
 	if opts.OnRoundTrip != nil && !o.ended {
 		switch {
+		case o.err == nil && foreignAnswer(v) && planted != bugPortalCounts:
+			opts.OnRoundTrip(0, ErrCaptive)
 		case o.err == nil:
 			opts.OnRoundTrip(a.trace.timings(end.Sub(a.trace.start)).FirstByte, nil)
 		case v.fault == FaultPath || v.fault == FaultServer:

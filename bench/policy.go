@@ -76,6 +76,7 @@ const (
 	whatCall    = "happy call: retry, circuit, timeout"
 	whatBreaker = "circuit decision"
 	whatToken   = "token, hot path"
+	whatAtOnce  = "token, hot path: AccessToken" // no peer has one: shown, not compared
 	ours        = "chatsdk"
 )
 
@@ -177,6 +178,7 @@ func policySubjects() (_ []*policySubject, stop func(), err error) {
 	theirs := circuitbreaker.NewBuilder[any]().WithFailureRateThreshold(0.5, 10, 10*time.Second).Build()
 	sony := gobreaker.NewCircuitBreaker[api.Fault](gobreaker.Settings{Interval: 10 * time.Second, BucketPeriod: time.Second})
 	guard := api.NewGuard(api.BreakerOptions{}, 0)
+	ctx := context.Background()
 	reuse := oauth2.ReuseTokenSource(&oauth2.Token{AccessToken: "t", Expiry: time.Now().Add(time.Hour)}, nil)
 	ok := func() api.Fault { return api.FaultNone }
 	subjects := []*policySubject{
@@ -196,7 +198,8 @@ func policySubjects() (_ []*policySubject, stop func(), err error) {
 			_, err := sony.Execute(func() (api.Fault, error) { return api.FaultNone, nil })
 			return err
 		}},
-		{what: whatToken, library: ours, run: func() error {
+		{what: whatToken, library: ours, run: func() error { _, err := source.Token(ctx); return err }},
+		{what: whatAtOnce, library: ours, run: func() error {
 			if _, ok := source.AccessToken(); !ok {
 				return errors.New("no token")
 			}

@@ -61,27 +61,41 @@ func (t refreshTry) judge(ses Session, strict bool, ttl time.Duration) (Session,
 	switch {
 	case !ses.Live(t.now):
 		return ses, refused
-	case t.counter >= ses.Counter: // more only if the store was restored from a backup
-		ses.Counter, ses.Confirmed, ses.RefreshedAt = t.counter+1, false, t.now
+	case t.counter >= ses.Counter || planted == bugCounterIgnored: // more only if the store was restored from a backup
+		ses.Counter, ses.Confirmed, ses.RefreshedAt = t.counter+1, planted == bugConfirmedKept, t.now
 		ses = t.remember(ses)
 		outcome = refreshed
 	case strict:
 	case t.known(ses) == 0 && t.now.Sub(ses.ReplayAt) < replayWindow:
 		outcome = replayed
-	case t.counter+1 == ses.Counter && !ses.Confirmed, t.now.Sub(ses.RefreshedAt) < refreshGrace:
+	case t.counter+1 == ses.Counter && t.answersAgain(ses), t.now.Sub(ses.RefreshedAt) < refreshGrace:
 		if t.key != nil && t.known(ses) != 0 {
 			ses = t.remember(ses)
 		}
 		outcome = reissued
-	case t.known(ses) >= 0:
+	case t.known(ses) >= 0 && planted != bugLateCopyEnds:
 		return ses, late
 	}
 	if outcome == reused {
+		if planted == bugReuseForgiven {
+			return ses, reused
+		}
 		ses.EndedAt = t.now
 		return ses, reused
 	}
 	ses.ExpiresAt = t.now.Add(ttl)
 	return ses, outcome
+}
+
+// answersAgain says that the parent still gets the present pair: nobody has shown yet that its reply arrived.
+func (t refreshTry) answersAgain(ses Session) bool {
+	switch planted {
+	case bugChildNotAsked:
+		return false
+	case bugParentForEver:
+		return true
+	}
+	return !ses.Confirmed
 }
 
 // known says how many keyed refreshes came after the one that this is a repetition of; -1 if it is none.

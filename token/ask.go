@@ -3,7 +3,6 @@ package token
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 )
 
@@ -206,8 +205,8 @@ func (s *Source) missingLocked() error {
 		return ErrClosed
 	case s.live.Load() != nil:
 		return nil
-	case s.state == ReauthRequired && s.change.Err != nil && !errors.Is(s.change.Err, ErrSignedOut):
-		return fmt.Errorf("%w (%w)", ErrSignedOut, s.change.Err)
+	case s.state == ReauthRequired && errors.Is(s.change.Err, ErrDamaged) && planted != bugDamageIsSignOut:
+		return s.change.Err
 	case s.state == ReauthRequired:
 		return ErrSignedOut
 	}

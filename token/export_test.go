@@ -2,6 +2,7 @@ package token
 
 import (
 	"math/rand/v2"
+	"testing"
 	"time"
 )
 
@@ -24,6 +25,10 @@ const (
 	BugNoNegativeCache     = bugNoNegativeCache
 	BugRefreshOffline      = bugRefreshOffline
 	BugClockLookedAtOnce   = bugClockLookedAtOnce
+	BugSentTwice           = bugSentTwice
+	BugNoPeek              = bugNoPeek
+	BugDamageIsSignOut     = bugDamageIsSignOut
+	BugCopyOutlivesSession = bugCopyOutlivesSession
 )
 
 // Plant plants a bug for sources that are made from now on, and returns what takes it out again.
@@ -87,6 +92,16 @@ func BreakWrites(at string, err error) (restore func()) {
 		return nil
 	}
 	return func() { reached = was }
+}
+
+// LockWrites holds the lock of a file store's swaps.
+func LockWrites(t *testing.T, s Store) (unlock func()) {
+	t.Helper()
+	unlock, err := s.(*file).lock(t.Context(), ".write")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return unlock
 }
 
 // BearerError is what a challenge says is wrong.

@@ -30,8 +30,9 @@ const (
 
 // NewFile returns a store in a file, which any number of processes may share. It is made with mode 0600, and its folder,
 // if it has to be made, with 0700; a file or folder that others may write, a file that others may read, and a symbolic
-// link in place of the file are refused. Beside it lie the copy before (.prev), two empty files for locks (.lock, .write)
-// and, should it ever be damaged, what was found (.damaged). Locks don't hold on most network file systems; there
+// link in place of the file are refused. Beside it lie the copy before (.prev), which never outlives its session, two
+// empty files for locks (.lock, .write) and, should it ever be damaged, what was found (.damaged), until somebody signs
+// out. What a crash left of a write is removed here. Locks don't hold on most network file systems; there
 // the versions do, at the price of a refresh too many. On Windows the folder's access list decides who may read.
 func NewFile(path string) (Store, error) {
 	path, err := filepath.Abs(path)
@@ -45,13 +46,19 @@ func NewFile(path string) (Store, error) {
 	if err := f.checkModes(); err != nil {
 		return nil, err
 	}
+	if err := f.sweep(); err != nil {
+		return nil, err
+	}
 	return f, nil
 }
 
 // file is the store of NewFile.
 type file struct{ path string }
 
-var _ Store = (*file)(nil)
+var (
+	_ Store   = (*file)(nil)
+	_ stamped = (*file)(nil)
+)
 
 // checkModes refuses what others could read or write.
 func (f *file) checkModes() error {
@@ -133,26 +140,51 @@ func (f *file) CompareAndSwap(ctx context.Context, version uint64, data []byte) 
 		return 0, err
 	}
 	defer unlock()
-	_, present, err := read(f.path)
-	next := present + 1
+	before, present, err := read(f.path)
+	next, fresh := present+1, ends(before, data)
 	switch {
 	case isType[*DamagedError](err):
-		// Its version can't be known; a clock's nanoseconds are beyond any count.
-		present, next = 0, uint64(time.Now().UnixNano())
+		// Its version can't be known; a clock's nanoseconds are beyond any count. Whose the copy is isn't known either.
+		present, next, fresh = 0, uint64(time.Now().UnixNano()), true
 	case err != nil:
 		return 0, err
-	case present > 0:
-		if err := replaceLink(f.path, f.path+".prev"); err != nil {
-			return 0, fmt.Errorf("keep the copy before: %w", err)
-		}
 	}
 	if present != version {
 		return 0, ErrConflict
 	}
-	if err := write(f.path, envelope(next, data)); err != nil {
+	fresh = fresh && planted != bugCopyOutlivesSession
+	switch {
+	case fresh:
+		err = f.dropCopies()
+	case present > 0:
+		if err = replaceLink(f.path, f.path+".prev"); err != nil {
+			err = fmt.Errorf("keep the copy before: %w", err)
+		}
+	}
+	if err == nil {
+		err = write(f.path, envelope(next, data))
+	}
+	if err != nil {
 		return 0, err
 	}
+	if fresh {
+		f.keepCopy(next, data)
+	}
 	return next, nil
+}
+
+// fileStamp is what a rename in the file's place changes.
+type fileStamp struct {
+	changed time.Time
+	size    int64
+}
+
+func (f *file) stamp() any {
+	info, err := os.Lstat(f.path)
+	if err != nil {
+		return fileStamp{}
+	}
+	return fileStamp{info.ModTime(), info.Size()}
 }
 
 func (f *file) Lock(ctx context.Context) (func(), error) { return f.lock(ctx, ".lock") }

@@ -2,7 +2,9 @@ package token_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -161,8 +163,11 @@ func TestDamagedFileIsSetAside(t *testing.T) {
 	}
 }
 
-// A source never takes a damaged store for "nobody is signed in".
+// A source never takes a damaged store for "nobody is signed in", nor for a session that the server ended.
 func TestDamagedStoreIsNotSignedOut(t *testing.T) {
+	if err := checkDamagedIsNotSignedOut(t.Context(), t.TempDir()); err != nil {
+		t.Error(err)
+	}
 	path := filepath.Join(t.TempDir(), "session")
 	i := &issuer{life: time.Hour}
 	o := token.Options{Refresh: i.refresh, Store: openFile(t, path)}
@@ -181,10 +186,6 @@ func TestDamagedStoreIsNotSignedOut(t *testing.T) {
 		other, err := token.New(o)
 		if err != nil {
 			t.Fatal(err)
-		}
-		var damage *token.DamagedError
-		if _, err := other.Token(t.Context()); !errors.Is(err, token.ErrSignedOut) || !errors.As(err, &damage) || damage.SetAside == "" {
-			t.Errorf("%v", err)
 		}
 		if st := other.State(); st.State != token.ReauthRequired || st.Reason != token.ReasonDamaged {
 			t.Errorf("%+v", st)
@@ -209,6 +210,33 @@ func TestDamagedStoreIsNotSignedOut(t *testing.T) {
 		}
 		s.NetworkChanged()
 	}
+}
+
+func checkDamagedIsNotSignedOut(ctx context.Context, dir string) error {
+	path := filepath.Join(dir, "session")
+	if err := os.WriteFile(path, []byte("garbage"), 0o600); err != nil {
+		return err
+	}
+	store, err := token.NewFile(path)
+	if err != nil {
+		return err
+	}
+	s, err := token.New(token.Options{Refresh: (&issuer{}).refresh, Store: store})
+	if err != nil {
+		return err
+	}
+	for name, ask := range map[string]func() (string, error){
+		"Token": func() (string, error) { return s.Token(ctx) },
+		"Renew": func() (string, error) { return s.Renew(ctx, access(0)) },
+	} {
+		_, err := ask()
+		var damage *token.DamagedError
+		if errors.Is(err, token.ErrSignedOut) || errors.Is(err, token.ErrNotSignedIn) || !errors.Is(err, token.ErrDamaged) ||
+			!errors.As(err, &damage) || damage.SetAside == "" {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return s.Close()
 }
 
 // A write that is broken off anywhere leaves the old or the new, whole.

@@ -11,9 +11,10 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/chatsdk/chatsdk/internal/backoff"
 )
 
 // maxReply bounds a reply's body. A token with all that a large company puts into it is some KiB.
@@ -49,8 +50,7 @@ type OAuthOptions struct {
 	ClientSecret Secret    // empty for public clients
 	AuthStyle    AuthStyle // defaults to InHeader
 	Scope        []string  // to ask for less than what was granted; empty asks for the same
-	// IdempotencyKey sends the header Idempotency-Key, for servers that know it. net/http then sends the request again
-	// by itself when a kept-alive connection turns out to be dead.
+	// IdempotencyKey sends the header Idempotency-Key, for servers that know it.
 	IdempotencyKey bool
 }
 
@@ -144,6 +144,11 @@ func post(
 	req.Header.Set("Content-Type", contentType)
 	req.Header.Set("Accept", "application/json")
 	edit(req)
+	if req.Header.Get("Idempotency-Key") != "" && planted != bugSentTwice {
+		// With one net/http takes it upon itself to send again what may have been processed. Whether that is safe is the
+		// Source's to decide, and its contract is one request.
+		req.GetBody = nil
+	}
 	res, err := client.Do(req)
 	if err != nil {
 		if ue, ok := errors.AsType[*url.Error](err); ok {
@@ -154,7 +159,7 @@ func post(
 	defer res.Body.Close()
 	reply, err := io.ReadAll(io.LimitReader(res.Body, maxReply+1))
 	re := &RefreshError{Status: res.StatusCode, JSON: isJSON(res.Header.Get("Content-Type"))}
-	re.RetryAfter = retryAfter(res.Header, time.Now)
+	re.RetryAfter, _ = backoff.RetryAfter(res.Header, time.Now())
 	switch {
 	case err != nil:
 		re.Err = fmt.Errorf("read reply: %w", err)
@@ -182,22 +187,4 @@ func post(
 func isJSON(contentType string) bool {
 	kind, _, err := mime.ParseMediaType(contentType)
 	return err == nil && (kind == "application/json" || strings.HasPrefix(kind, "application/") && strings.HasSuffix(kind, "+json"))
-}
-
-// retryAfter reads RFC 9110 10.2.3: seconds, or a date, which is compared with the reply's own so that nobody's clock
-// matters.
-func retryAfter(h http.Header, now func() time.Time) time.Duration {
-	value := strings.TrimSpace(h.Get("Retry-After"))
-	if n, err := strconv.ParseUint(value, 10, 31); err == nil {
-		return time.Duration(n) * time.Second
-	}
-	at, err := http.ParseTime(value)
-	if err != nil {
-		return 0
-	}
-	base, err := http.ParseTime(h.Get("Date"))
-	if err != nil {
-		base = now()
-	}
-	return max(at.Sub(base), 0)
 }

@@ -11,26 +11,44 @@ const (
 	// tick is the longest time between two looks at the wall clock and the store: timers stand still while a machine
 	// sleeps, and other processes sign in and out.
 	tick = 30 * time.Second
+	// peek is how often a store that can be looked at for next to nothing is: so soon it is known that another process
+	// signed out, or in as somebody else.
+	peek = time.Second
 	// minWait keeps a mistake from becoming a loop without a pause.
 	minWait = 10 * time.Millisecond
 	// maxCalls bounds the calls of OnRefresh and the lines of the log that wait; beyond it the oldest are left out.
 	maxCalls = 64
 )
 
+// stamped is a store that says for next to nothing whether it may keep something else than before: two stamps that are
+// equal are of the same version, most likely. The full look every tick makes it sure.
+type stamped interface{ stamp() any }
+
 // schedule refreshes ahead until ctx or the source ends.
 func (s *Source) schedule(ctx context.Context) {
 	timer := time.NewTimer(tick)
 	defer timer.Stop()
 	var synced time.Time
+	var seen any
+	stamped, peeks := s.opts.Store.(stamped)
 	for {
+		var now any
+		if peeks {
+			now = stamped.stamp()
+		}
 		// By its own time, not by the timer's: whoever wakes the schedule again and again mustn't put this off.
-		if synced.IsZero() || time.Since(synced) >= tick {
+		if synced.IsZero() || time.Since(synced) >= tick || now != seen {
+			seen = now
 			if err := s.sync(s.ctx); err != nil && s.ctx.Err() == nil {
 				s.opts.Logger.Warn("session not looked up; the one in memory goes on", "err", err.Error())
 			}
 			synced = time.Now()
 		}
-		timer.Reset(max(min(s.look(), tick-time.Since(synced)), minWait))
+		wait := min(s.look(), tick-time.Since(synced))
+		if peeks && planted != bugNoPeek {
+			wait = min(wait, peek)
+		}
+		timer.Reset(max(wait, minWait))
 		select {
 		case <-timer.C:
 		case <-s.wake:

@@ -99,6 +99,9 @@ func newWorld(seed uint64, m mode) (*world, error) {
 		w.rotation = token.Strict
 	}
 	if rng.IntN(3) == 0 {
+		w.server.beShy(1500 * time.Millisecond)
+	}
+	if rng.IntN(3) == 0 {
 		w.clock.step(time.Duration(rng.Int64N(int64(20*time.Hour))) - 10*time.Hour)
 	}
 	sky := &weather{rng: rand.New(rand.NewPCG(seed, 100+uint64(m))), fault: rng.Float64() * 0.7}
@@ -150,7 +153,7 @@ func (w *world) call(p *process) error {
 // step does one thing that happens.
 func (w *world) step() error {
 	p := w.processes[w.rng.IntN(len(w.processes))]
-	switch w.rng.IntN(8) {
+	switch w.rng.IntN(10) {
 	case 0:
 		p.crash() // wherever it is
 	case 1:
@@ -161,6 +164,11 @@ func (w *world) step() error {
 		if w.rng.IntN(4) == 0 {
 			w.clock.step(time.Duration(w.rng.Int64N(int64(4*time.Hour))) - 2*time.Hour)
 		}
+	case 4: // the network changes, most likely while a refresh is on its way
+		source := p.source
+		time.AfterFunc(time.Duration(w.rng.Int64N(int64(20*time.Second))), source.NetworkChanged)
+	case 5: // the other endpoints' clock goes wrong, or is set
+		w.server.beShy(time.Duration(w.rng.IntN(2)) * 1500 * time.Millisecond)
 	}
 	_ = w.call(p)
 	time.Sleep(time.Duration(w.rng.Int64N(int64(w.server.life))))
@@ -187,6 +195,7 @@ func (w *world) run() (lost bool, err error) {
 		}
 	}
 	w.processes[0].weather.heal()
+	w.server.beShy(0)
 	for _, p := range w.processes {
 		p.swap.Store(0)
 		if p.crashed.Load() {
@@ -231,7 +240,7 @@ func TestNoLogoutWithAValidGrant(t *testing.T) {
 			n = max(count/10, 1)
 		}
 		bubble.Run(t, func(t *testing.T) {
-			var logouts, unavoidable, requests uint64
+			var logouts, unavoidable, requests, young uint64
 			for seed := first; seed < first+n && !t.Failed(); seed++ {
 				w, err := newWorld(seed, m)
 				if err != nil {
@@ -242,6 +251,7 @@ func TestNoLogoutWithAValidGrant(t *testing.T) {
 					t.Errorf("%v server, SEED=%d: %v", m, seed, err)
 				}
 				requests += uint64(w.server.requests)
+				young += uint64(w.server.refused)
 				if lost {
 					logouts++
 				}
@@ -252,8 +262,11 @@ func TestNoLogoutWithAValidGrant(t *testing.T) {
 					t.Errorf("%v server, SEED=%d: logged out %v, a rotation was lost %v", m, seed, lost, w.server.unsaved)
 				}
 			}
-			t.Logf("%v server: %d runs from SEED=%d, %d refreshes, %d logouts, %d runs in which a rotation was lost",
-				m, n, first, requests, logouts, unavoidable)
+			t.Logf("%v server: %d runs from SEED=%d, %d refreshes, %d logouts, %d runs in which a rotation was lost, %d young tokens refused",
+				m, n, first, requests, logouts, unavoidable, young)
+			if young == 0 && n >= 1000 {
+				t.Error("no young token was refused")
+			}
 		})
 	}
 }

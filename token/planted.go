@@ -20,6 +20,10 @@ const (
 	bugPortalBelieved          // a reply isn't looked at before it is taken for tokens
 	bugNoNegativeCache         // a failure isn't shared with whoever asks next
 	bugRefreshOffline          // refreshes are sent without a network
+	bugCopyOutlivesSession     // the copy before is kept over a sign-out or the next sign-in
+	bugDamageIsSignOut         // a store that can't be read counts as a session that the server ended
+	bugNoPeek                  // the store is looked at every 30 s only
+	bugSentTwice               // net/http may send a refresh again by itself
 	bugClockLookedAtOnce       // one look at the wall clock is good until the token is due
 )
 

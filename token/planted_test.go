@@ -46,3 +46,32 @@ func TestPlantedBugsAreFound(t *testing.T) {
 		})
 	}
 }
+
+// TestPlantedBugsOutsideOfVirtualTimeAreFound is the same for those that real sockets and files show.
+func TestPlantedBugsOutsideOfVirtualTimeAreFound(t *testing.T) {
+	for _, row := range []struct {
+		bug   token.Bug
+		test  string
+		check func(context.Context) error
+	}{
+		{token.BugSentTwice, "TestRefreshIsSentOnce", checkSentOnce},
+		{token.BugNoPeek, "TestAnotherProcessesSignOutIsSeenSoon", func(ctx context.Context) error {
+			return checkSignOutIsSeen(ctx, t.TempDir())
+		}},
+		{token.BugDamageIsSignOut, "TestDamagedStoreIsNotSignedOut", func(ctx context.Context) error {
+			return checkDamagedIsNotSignedOut(ctx, t.TempDir())
+		}},
+		{token.BugCopyOutlivesSession, "TestDamageUndoesNoSignOut", func(ctx context.Context) error {
+			return checkDamageAfterSignOut(ctx, t.TempDir())
+		}},
+	} {
+		t.Run(row.test, func(t *testing.T) {
+			defer token.Plant(row.bug)()
+			err := row.check(t.Context())
+			if err == nil {
+				t.Errorf("%s doesn't find planted bug %d", row.test, row.bug)
+			}
+			t.Log(err)
+		})
+	}
+}

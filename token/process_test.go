@@ -250,6 +250,9 @@ func TestKilledAtAnyPointOfTheRefresh(t *testing.T) {
 	if err != nil || server.ended {
 		t.Errorf("SEED=%d: the session isn't intact: %v", seed, err)
 	}
+	if left, err := filepath.Glob(filepath.Join(filepath.Dir(path), ".session.*")); len(left) > 0 || err != nil {
+		t.Errorf("files of broken off writes are left: %v, %v", left, err)
+	}
 	if during == 0 || during == count {
 		t.Errorf("all kills came at the same kind of moment (%d of %d in a refresh)", during, count)
 	}

@@ -37,13 +37,19 @@ type authServer struct {
 	turned   time.Time      // when they were made
 	keys     map[string]int // what each idempotency key was answered
 	ends     map[int]time.Time
-	ended    bool // the session was ended because of a replaced token
+	ended    bool          // the session was ended because of a replaced token
+	shy      time.Duration // other endpoints refuse tokens younger than this: their clock is behind (nbf, RFC 7519 4.1.5)
+	born     map[int]time.Time
+	refused  int // for their age
 	requests int
 	unsaved  bool // a rotation was lost to the client: its reply didn't arrive, or nobody kept it
 }
 
 func newAuthServer(m mode, life time.Duration) *authServer {
-	return &authServer{mode: m, life: life, keys: map[string]int{}, ends: map[int]time.Time{0: time.Now().Add(life)}, used: true}
+	return &authServer{
+		mode: m, life: life, keys: map[string]int{}, ends: map[int]time.Time{0: time.Now().Add(life)}, used: true,
+		born: map[int]time.Time{},
+	}
 }
 
 // refresh is the endpoint.
@@ -61,7 +67,7 @@ func (a *authServer) refresh(refresh, key string) (status int, body string) {
 	case n == a.n && !again:
 		a.n++
 		a.used, a.turned = false, time.Now()
-		a.ends[a.n] = time.Now().Add(a.life)
+		a.ends[a.n], a.born[a.n] = time.Now().Add(a.life), time.Now()
 		a.keys[key] = a.n
 	case a.mode == converging && parent && (!a.used || again):
 		a.ends[a.n] = time.Now().Add(a.life)
@@ -86,8 +92,15 @@ func (a *authServer) use(access string) bool {
 		return false
 	}
 	a.used = a.used || n == a.n
+	if a.shy > 0 && time.Since(a.born[n]) < a.shy {
+		a.refused++
+		return false
+	}
 	return time.Now().Before(a.ends[n])
 }
+
+// beShy refuses young tokens from now on, or takes them again.
+func (a *authServer) beShy(d time.Duration) { a.mu.Lock(); defer a.mu.Unlock(); a.shy = d }
 
 // lose notes that the present tokens didn't arrive, or weren't kept.
 func (a *authServer) lose() {
@@ -115,11 +128,14 @@ func (w *weather) pick() string {
 	return faults[w.rng.IntN(len(faults))]
 }
 
+// draw is a number below n.
+func (w *weather) draw(n int) int { w.mu.Lock(); defer w.mu.Unlock(); return w.rng.IntN(n) }
+
 func (w *weather) heal() { w.mu.Lock(); defer w.mu.Unlock(); w.fault = 0 }
 
 // faults at each point of a refresh's way.
 var faults = []string{
-	"lost", "reply lost", "cut", "500 before", "500 after", "502 after", "503", "429", "429 date", "portal", "redirect", "firewall", "slow", "late",
+	"lost", "reply lost", "cut", "500 before", "500 after", "502 after", "503", "503 after", "429", "429 date", "wrong date", "portal", "redirect", "firewall", "slow", "late",
 	"crash before send", "crash after commit", "crash mid body",
 }
 
@@ -154,8 +170,22 @@ func (w *weather) do(p *process, a *authServer, req *http.Request) (*http.Respon
 		gone(res)
 		res.Body = io.NopCloser(io.MultiReader(io.LimitReader(res.Body, 30), brokenReader{}))
 		return res, nil
-	case "500 before", "503":
+	case "500 before":
 		return reply(500, "application/json", `{"error":"invalid_grant"}`), nil // who is in trouble says anything
+	case "503":
+		return reply(503, "application/json", `{"error":"invalid_grant"}`, "Retry-After", "5"), nil
+	case "503 after": // a gateway's, whose server has done it
+		gone(commit())
+		return reply(503, "text/html", "busy", "Retry-After", "1.5"), nil
+	case "wrong date": // of a server whose clock is off by hours: its answers hold, and its waits are as long as it meant
+		clock := time.Now().UTC().Add(time.Duration(w.draw(20)-10) * time.Hour)
+		fields := []string{"Date", clock.Format(http.TimeFormat), "Retry-After", clock.Add(7 * time.Second).Format(http.TimeFormat)}
+		if w.draw(2) == 0 {
+			return reply(429, "application/json", "{}", fields...), nil
+		}
+		res := commit()
+		res.Header.Set("Date", fields[1])
+		return res, nil
 	case "500 after", "502 after":
 		gone(commit())
 		return reply(502, "text/html", "bad gateway"), nil
@@ -179,12 +209,26 @@ func (w *weather) do(p *process, a *authServer, req *http.Request) (*http.Respon
 	case "crash before send":
 		p.crash()
 		return nil, errCrashed
-	case "crash after commit", "crash mid body":
+	case "crash after commit":
 		gone(commit())
 		p.crash()
 		return nil, errCrashed
+	case "crash mid body": // the process reads the beginning of its new tokens, and dies
+		res := commit()
+		gone(res)
+		res.Body = io.NopCloser(io.MultiReader(io.LimitReader(res.Body, 40), dying{p}))
+		return res, nil
 	}
 	return commit(), nil
+}
+
+// dying is the rest of a body that a process doesn't live to read.
+type dying struct{ p *process }
+
+func (d dying) Read([]byte) (int, error) {
+	time.Sleep(20 * time.Millisecond)
+	d.p.crash()
+	return 0, errCrashed
 }
 
 type brokenReader struct{}

@@ -148,8 +148,8 @@ func (s *Source) handOut(l *live) {
 	s.live.Store(l)
 }
 
-// New makes a source with what the store kept. It starts nothing. A damaged store is no error here: Token returns it,
-// with ErrSignedOut, until somebody signs in.
+// New makes a source with what the store kept. It starts nothing. A damaged store is no error here: Token returns it
+// (ErrDamaged) until somebody signs in.
 func New(o Options) (*Source, error) {
 	o, err := o.withDefaults()
 	if err != nil {

@@ -15,7 +15,7 @@ const (
 	Stale                       // good, and being refreshed
 	Degraded                    // good, but refreshing fails
 	Expired                     // no longer good; refreshing goes on
-	ReauthRequired              // ended by the server: the person has to sign in again
+	ReauthRequired              // the person has to sign in again: the server ended the session, or the kept one is damaged (ReasonDamaged)
 	ConfigError                 // the server refuses this client, not the session: somebody has to mend the settings
 )
 

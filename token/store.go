@@ -52,6 +52,9 @@ func (e *DamagedError) Error() string {
 
 func (e *DamagedError) Unwrap() error { return e.Err }
 
+// Is makes it match ErrDamaged.
+func (e *DamagedError) Is(target error) bool { return target == ErrDamaged }
+
 // NewMemory returns a store that forgets with the process. Sources that are to share a session share the store.
 func NewMemory() Store { return &memory{lock: make(chan struct{}, 1)} }
 

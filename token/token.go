@@ -27,6 +27,10 @@ var (
 	// when, and only when, the server itself judged the grant and refused it.
 	ErrSignedOut = errors.New("token: the session has ended; sign in again")
 
+	// ErrDamaged says that the stored session can't be read, so that nobody knows whether the server would still take it. A
+	// *DamagedError matches it, and says where what was found lies. The person has to sign in again.
+	ErrDamaged = errors.New("token: the stored session is damaged")
+
 	// ErrChanged says that somebody else signed in or out meanwhile, so that this outcome no longer counts.
 	ErrChanged = errors.New("token: the session changed meanwhile")
 

@@ -169,7 +169,11 @@ func (c *chat) sessionMoved(m token.Change) {
 		return
 	}
 	if !c.opts.json {
-		c.end(&codedError{exitSignedOut, token.ErrSignedOut, "start again to sign in"})
+		why := token.ErrSignedOut
+		if errors.Is(m.Err, token.ErrDamaged) {
+			why = m.Err
+		}
+		c.end(&codedError{exitSignedOut, why, "start again to sign in"})
 	}
 }
 

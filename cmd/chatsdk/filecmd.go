@@ -115,7 +115,7 @@ func (o *fileOptions) stopped(run, ctx context.Context, err error) error {
 		return stopped(run)
 	case ctx.Err() != nil:
 		return &codedError{exitTimeout, fmt.Errorf("not done within %v: %w", o.wait, lastOf(err)), "the same command goes on from there"}
-	case errors.Is(err, chatsdk.ErrSignedOut), errors.Is(err, chatsdk.ErrNotSignedIn):
+	case errors.Is(err, chatsdk.ErrSignedOut), errors.Is(err, chatsdk.ErrNotSignedIn), errors.Is(err, chatsdk.ErrSessionDamaged):
 		return &codedError{exitSignedOut, err, "give --user and --password-file"}
 	case errors.As(err, &refused) && (refused.Status == 401 || refused.Status == 403):
 		return &codedError{exitSignedOut, err, "check --user and --password-file"}

@@ -1,4 +1,5 @@
-// Package backoff holds what everybody that waits and tries again needs: a source of jitter and the length of a wait.
+// Package backoff holds what everybody that waits and tries again needs: a source of jitter, the length of a wait, and the
+// one that a server asks for.
 package backoff
 
 import (
