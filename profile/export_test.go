@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 )
@@ -17,6 +18,7 @@ const (
 	NewerIgnored    = bugNewerIgnored
 	SplitCheckpoint = bugSplitCheckpoint
 	OwnerReplaced   = bugOwnerReplaced
+	LogTrusted      = bugLogTrusted
 )
 
 // Plant turns a mistake on until the returned function is called.
@@ -38,6 +40,9 @@ func Exec(ctx context.Context, p *Profile, statement string) error {
 		return err
 	})
 }
+
+// LogDamaged says whether a log can't have come about by a crash.
+func LogDamaged(log []byte) bool { return logDamaged(bytes.NewReader(log)) }
 
 // EntryColumns takes a record apart that may be damaged.
 func EntryColumns(record []byte) (id string, data []byte, ok bool) { return entryColumns(record) }

@@ -65,11 +65,12 @@ func Rescue(dir string, w io.Writer) (out Rescued, err error) {
 		return out, folderError(dir, err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(tmp)) }()
+	fault := silentFault(dir, held.me.User != "")
 	names, err := copyFiles(dir, tmp)
 	if err != nil {
 		return out, folderError(dir, err)
 	}
-	entries, paths, err := salvage(context.Background(), filepath.Join(tmp, fileName), &out)
+	entries, paths, err := salvage(context.Background(), filepath.Join(tmp, fileName), fault, &out)
 	if err != nil {
 		return out, (&Profile{dir: dir}).fail(err)
 	}
@@ -84,7 +85,9 @@ func Rescue(dir string, w io.Writer) (out Rescued, err error) {
 		}
 		out.Messages++
 	}
-	out.Aside, err = setAside(dir, names, time.Now())
+	if out.Aside, err = setAside(dir, names, time.Now()); err == nil {
+		held.owned("", "") // what Open makes now is nobody's yet
+	}
 	return out, err
 }
 
@@ -134,21 +137,40 @@ func copyFiles(from, to string) (names []string, err error) {
 }
 
 // salvage reads the open entries of a damaged database, by place: from the beginning as far as it goes, then from the
-// end, then from the pages themselves.
-func salvage(ctx context.Context, path string, out *Rescued) (_ map[uint64]outbox.Entry, paths map[string]string, err error) {
+// end, then from the pages themselves. Where fault is one that SQLite passes over, it reads the log itself too.
+func salvage(ctx context.Context, path string, fault error, out *Rescued) (
+	_ map[uint64]outbox.Entry, paths map[string]string, err error,
+) {
 	s := salvaging{
 		found: map[uint64]outbox.Entry{}, seen: map[string]uint64{}, damaged: map[string]bool{}, paths: map[string]string{},
+		faulty: fault != nil,
 	}
-	if out.Cut, err = s.query(ctx, path); err != nil {
-		return nil, nil, err
-	}
-	if out.Cut != nil {
-		if err := s.scan(path); err != nil {
+	merged := path + "-merged"
+	gone, torn := errors.Is(fault, errNoDatabase), errors.Is(fault, errLogDamaged)
+	if gone || torn {
+		if err := mergeLog(path, merged, torn); err != nil { // before SQLite drops what it doesn't read
 			return nil, nil, err
 		}
 	}
+	if out.Cut, err = s.all(ctx, path); err == nil && (gone || torn) {
+		var cut error
+		if cut, err = s.all(ctx, merged); gone {
+			out.Cut = cut // the log may have all
+		}
+	}
+	if out.Cut == nil && torn {
+		out.Cut = fault
+	}
 	out.Damaged = len(s.damaged)
-	return s.found, s.paths, nil
+	return s.found, s.paths, err
+}
+
+// all reads a database by asking SQLite, and where that is stopped by something, which it returns, from the pages.
+func (s salvaging) all(ctx context.Context, path string) (cut, err error) {
+	if cut, err = s.query(ctx, path); err != nil || cut == nil {
+		return nil, err
+	}
+	return cut, s.scan(path)
 }
 
 // query asks SQLite, and returns what stopped it. With writable_schema it takes a file that is shorter than it should be.
@@ -160,7 +182,7 @@ func (s salvaging) query(ctx context.Context, path string) (cut, err error) {
 	}
 	defer db.Close()
 	sqlitefile.Limit(db, 1)
-	if err := soundness(ctx, db); err != nil {
+	if err := soundness(ctx, db); err != nil && (!s.faulty || !errors.Is(err, ErrSound)) {
 		return nil, err
 	}
 	s.readPaths(ctx, db)
@@ -234,6 +256,9 @@ func soundness(ctx context.Context, db *sql.DB) error {
 	if was, err := schemaAt(ctx, version); err != nil || !slices.Equal(is, was) {
 		return err
 	}
+	if version == 0 {
+		return ErrSound // nothing was ever in it
+	}
 	rows, err := db.QueryContext(ctx, `SELECT place, id, data FROM outbox_entries`)
 	if err != nil {
 		return nil
@@ -251,6 +276,7 @@ type salvaging struct {
 	seen    map[string]uint64       // how late what was found of an id is, settled ones too
 	damaged map[string]bool
 	paths   map[string]string // of uploads, by their ids
+	faulty  bool              // something is wrong that SQLite doesn't see
 }
 
 // keep takes an entry, unless a later state of it was found: where the list of free pages is lost, old ones turn up.
