@@ -36,6 +36,8 @@ const (
 	BugExpireOnJump     = bugExpireOnJump
 	BugSettleAsSent     = bugSettleAsSent
 	BugRetryAnew        = bugRetryAnew
+	BugHandedLost       = bugHandedLost
+	BugHandedOvertakes  = bugHandedOvertakes
 	LastBug             = bugLast
 )
 

@@ -37,6 +37,7 @@ type owner struct {
 	drained  []request          // finished when nothing is under way
 	inlet    Inlet              // or nil
 	inletT   time.Time          // when to ask it again
+	waiting  int                // what it has that there was no room for
 
 	up    context.Context // ends when the queue stops being ready
 	down  context.CancelFunc
@@ -270,7 +271,7 @@ func (o *owner) later(tx Tx) {
 
 // joined is one transaction that does both.
 func joined(a, b Tx) Tx {
-	out := Tx{Put: slices.Concat(a.Put, b.Put), Taken: slices.Concat(a.Taken, b.Taken), Account: a.Account}
+	out := Tx{Put: slices.Concat(a.Put, b.Put), Taken: slices.Concat(a.Taken, b.Taken), Refused: slices.Concat(a.Refused, b.Refused), Account: a.Account}
 	if b.Account != "" {
 		out.Account = b.Account
 	}

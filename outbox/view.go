@@ -85,7 +85,7 @@ type Snapshot struct {
 	Queued  int             // never transmitted
 	Sending int             // transmitted, outcome not known
 	Parked  int             // refused for good, waiting for the user
-	Aside   int             // rows of the store that can't be read; see Queue.SetAside
+	Aside   int             // what the store can't read, and what was handed over and refused; see Queue.SetAside
 	Bytes   int64           // of all these, as JSON
 	Oldest  time.Time       // when the oldest open entry was queued; zero if none is
 	NextTry time.Time       // when something that waits for a time goes on; zero if nothing does
@@ -145,7 +145,7 @@ func (q *Queue) Entries() []Entry {
 	return out
 }
 
-// SetAside returns the rows of the store that can't be read as entries.
+// SetAside returns what the store can't read as entries, and what was handed over and can't be done.
 func (q *Queue) SetAside(ctx context.Context) ([]Aside, error) { return q.opts.Store.SetAside(ctx) }
 
 // Len is the number of open entries.
