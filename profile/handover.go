@@ -9,9 +9,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/gofrs/flock"
 	"github.com/google/uuid"
 
 	"github.com/chatsdk/chatsdk/outbox"
@@ -71,14 +73,45 @@ func HandOver(dir string, op outbox.HandOp, e outbox.Entry) (outbox.Entry, error
 	if err := makeFolder(folder); err != nil {
 		return e, folderError(folder, err)
 	}
-	name, err := uuid.NewV7() // in the order of time
-	if err != nil {
-		return e, fmt.Errorf("hand over: %w", err)
-	}
-	if err := writeWhole(folder, name.String()+handoverEnd, text); err != nil {
+	if err := writeNext(folder, text); err != nil {
 		return e, folderError(folder, err)
 	}
 	return e, nil
+}
+
+const (
+	// handoverFirst begins the names, which count on from the highest one there: a clock may be set back. Names of
+	// former versions begin with a digit of a UUID, and so come first.
+	handoverFirst = "n"
+	// handoverLock is held while a name is chosen and given, so that no two processes give the same, or give a higher one
+	// first.
+	handoverLock = "lock"
+	// handoverWait is how long to wait for that: others have it for as long as it takes to write a file.
+	handoverWait = 10 * time.Second
+	handoverPoll = 5 * time.Millisecond
+)
+
+// writeNext writes a file that comes after all that are there.
+func writeNext(folder string, text []byte) (err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), handoverWait)
+	defer cancel()
+	lock := flock.New(filepath.Join(folder, handoverLock), flock.SetPermissions(0o600))
+	if _, err := lock.TryLockContext(ctx, handoverPoll); err != nil {
+		return fmt.Errorf("wait for another one that hands over: %w", err)
+	}
+	defer func() { err = errors.Join(err, lock.Unlock()) }()
+	names, err := handoverNames(folder, "")
+	if err != nil {
+		return err
+	}
+	highest := uint64(0)
+	for _, name := range names { // refused ones too: their names are taken
+		digits, _, _ := strings.Cut(strings.TrimPrefix(name, handoverFirst), ".")
+		if n, err := strconv.ParseUint(digits, 10, 64); err == nil && strings.HasPrefix(name, handoverFirst) {
+			highest = max(highest, n)
+		}
+	}
+	return writeWhole(folder, fmt.Sprintf("%s%019d%s", handoverFirst, highest+1, handoverEnd), text)
 }
 
 // writeWhole makes a file that is there whole or not at all, whatever happens.

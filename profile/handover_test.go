@@ -9,7 +9,9 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/chatsdk/chatsdk/internal/bubble"
@@ -129,6 +131,75 @@ func TestHandedOverCantBeRead(t *testing.T) {
 			t.Errorf("queued %v, want %v", got, ids)
 		}
 	})
+}
+
+// TestHandedOverInOrder: whatever clock the names are made by, what was handed over first comes first, and what an older
+// version left comes before.
+func TestHandedOverInOrder(t *testing.T) {
+	dir := t.TempDir()
+	p := open(t, dir)
+	left := `{"schema":1,"op":"send","id":"0190b6a4-5f3c-7c1e-8a2b-000000000009","channel":"a","text":"old"}`
+	err := errors.Join( // of an older version, whose clock was far ahead
+		os.Mkdir(filepath.Join(dir, "handover"), 0o700),
+		os.WriteFile(handedIn(dir, "ffffffff-ffff-7fff-ffff-ffffffffffff.json"), []byte(left), 0o600),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now, err := profile.HandOver(dir, outbox.HandSend, outbox.Entry{Channel: "a", Text: "now"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back outbox.Entry
+	synctest.Test(t, func(t *testing.T) { // the clock is set back to 2000
+		if back, err = profile.HandOver(dir, outbox.HandSend, outbox.Entry{Channel: "a", Text: "back"}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	handed, err := p.Outbox().(outbox.Inlet).Handed(t.Context(), 10)
+	if err != nil || len(handed) != 3 || handed[0].Entry.Text != "old" || handed[1].Entry.ID != now.ID || handed[2].Entry.ID != back.ID {
+		t.Fatalf("%+v, %v", handed, err)
+	}
+	// A refused one keeps its name.
+	if err := p.Outbox().Commit(t.Context(), outbox.Tx{Refused: []string{handed[2].Key}, Taken: []string{handed[1].Key}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := profile.HandOver(dir, outbox.HandSend, outbox.Entry{Channel: "a", Text: "next"}); err != nil {
+		t.Fatal(err)
+	}
+	next, err := p.Outbox().(outbox.Inlet).Handed(t.Context(), 10)
+	if err != nil || len(next) != 2 || next[1].Entry.Text != "next" || next[1].Key <= handed[2].Key {
+		t.Fatalf("%+v, %v", next, err)
+	}
+}
+
+// TestHandedOverByMany has many hand over at once: everything is there, each one's in its order.
+func TestHandedOverByMany(t *testing.T) {
+	const many, each = 8, 20
+	dir := t.TempDir()
+	p := open(t, dir)
+	var wg sync.WaitGroup
+	for k := range many {
+		wg.Go(func() {
+			for n := range each {
+				if _, err := profile.HandOver(dir, outbox.HandSend, outbox.Entry{Channel: fmt.Sprint(k), Text: fmt.Sprint(n)}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	handed, err := p.Outbox().(outbox.Inlet).Handed(t.Context(), 1000)
+	if err != nil || len(handed) != many*each {
+		t.Fatalf("%d of %d, %v", len(handed), many*each, err)
+	}
+	next := map[string]int{}
+	for _, h := range handed {
+		if h.Entry.Text != fmt.Sprint(next[h.Entry.Channel]) {
+			t.Fatalf("%s of %s comes after %d others", h.Entry.Text, h.Entry.Channel, next[h.Entry.Channel])
+		}
+		next[h.Entry.Channel]++
+	}
 }
 
 // queueOn is a queue that sends nothing, after its first look at what was handed over.
