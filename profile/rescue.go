@@ -40,6 +40,7 @@ type rescueLine struct {
 	Channel     string          `json:"channel"`
 	Text        string          `json:"text"`
 	ID          string          `json:"id"`
+	Account     string          `json:"account,omitempty"` // whose it is; whoever takes the line has to be that
 	Attachments json.RawMessage `json:"attachments,omitempty"`
 	Files       []string        `json:"files,omitempty"` // that were to be uploaded for it
 }
@@ -80,7 +81,7 @@ func Rescue(dir string, w io.Writer) (out Rescued, err error) {
 		e := entries[place]
 		files, lost := filesOf(e, paths)
 		out.Files += lost
-		if err := enc.Encode(rescueLine{"send", e.Channel, e.Text, e.ID, e.Attachments, files}); err != nil {
+		if err := enc.Encode(rescueLine{"send", e.Channel, e.Text, e.ID, e.Account, e.Attachments, files}); err != nil {
 			return out, fmt.Errorf("write rescued messages: %w", err)
 		}
 		out.Messages++
