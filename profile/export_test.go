@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"slices"
 )
 
 // Bug names a planted mistake.
@@ -29,6 +30,24 @@ func Plant(b Bug) (undo func()) {
 
 // Version is that of a database of this program.
 func Version() int { return len(migrations) }
+
+// OpenVersion opens the profile as the package did when it knew n migrations.
+func OpenVersion(dir string, n int) (*Profile, error) {
+	all := migrations
+	defer func() { migrations = all }()
+	migrations = migrations[:n]
+	return Open(dir)
+}
+
+// AddMigration adds one until the returned function is called.
+func AddMigration(statements string) (undo func()) {
+	all := migrations
+	migrations = append(slices.Clip(slices.Clone(all)), statements)
+	return func() { migrations = all }
+}
+
+// Migrations are the statements of all of them.
+func Migrations() []string { return migrations }
 
 // FileName is the database's name in its folder.
 const FileName = fileName
