@@ -38,6 +38,7 @@ const (
 	BugRetryAnew        = bugRetryAnew
 	BugHandedLost       = bugHandedLost
 	BugHandedOvertakes  = bugHandedOvertakes
+	BugStoreUntried     = bugStoreUntried
 	LastBug             = bugLast
 )
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -163,6 +164,52 @@ func TestDiskFullWhileReplyComes(t *testing.T) {
 			t.Errorf("%d times told that something is sent", n)
 		}
 	})
+}
+
+// checkStoreWatched has the disk fill up and get space again: both are told, once, without anybody doing anything.
+func checkStoreWatched(t *testing.T) error {
+	store := &fakeStore{Memory: outbox.NewMemory()}
+	q := start(t, outbox.Options{Send: newFake().Send, Store: store})
+	if err := q.SetAccount(t.Context(), "ada"); err != nil {
+		return err
+	}
+	changes := q.WatchStore(t.Context())
+	next := func() (outbox.StoreChange, bool) {
+		time.Sleep(5 * time.Second)
+		select {
+		case c := <-changes:
+			return c, true
+		default:
+			return outbox.StoreChange{}, false
+		}
+	}
+	if c, ok := next(); !ok || c.Err != nil {
+		return fmt.Errorf("at first: %v, %v", c, ok)
+	}
+	store.setFull(true)
+	if _, err := q.Enqueue(t.Context(), outbox.Entry{Channel: "a", Text: "x"}); !errors.Is(err, errStore) {
+		return fmt.Errorf("on a full disk: %w", err)
+	}
+	if c, ok := next(); !ok || !errors.Is(c.Err, errStore) || !errors.Is(q.State().Err, errStore) {
+		return fmt.Errorf("on a full disk: %v, %v, %+v", c, ok, q.State())
+	}
+	if c, ok := next(); ok {
+		return fmt.Errorf("told again: %v", c)
+	}
+	store.setFull(false)
+	if c, ok := next(); !ok || c.Err != nil || q.State().Err != nil {
+		return fmt.Errorf("with space again: %v, %v, %+v", c, ok, q.State())
+	}
+	if c, ok := next(); ok {
+		return fmt.Errorf("told again: %v", c)
+	}
+	if err := q.Close(); err != nil {
+		return err
+	}
+	if _, ok := <-changes; ok {
+		return errors.New("told after the end")
+	}
+	return nil
 }
 
 func (s *fakeStore) setFull(full bool) {

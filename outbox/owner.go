@@ -292,8 +292,10 @@ func (o *owner) write(tx Tx) error {
 	if err != nil {
 		o.fails++
 		o.storeT = time.Now().Add(o.q.opts.backoff(o.fails))
+		if o.storeErr == nil || o.storeErr.Error() != err.Error() {
+			o.q.opts.Logger.Error("keep queue", "err", err) // once, and not with each try
+		}
 		o.storeErr = err
-		o.q.opts.Logger.Error("keep queue", "err", err)
 		return err
 	}
 	o.fails, o.storeErr = 0, nil

@@ -20,6 +20,7 @@ var checks = map[string]func(t *testing.T) error{
 	"retry is the same message":     checkRetry,
 	"handed over and in doubt":      checkHandedInDoubt,
 	"handed over and no room":       checkHandedNoRoom,
+	"store is watched":              checkStoreWatched,
 }
 
 // TestChecks runs each of them against the code as it is.
@@ -48,6 +49,7 @@ var planted = map[outbox.Bug]string{
 	outbox.BugRetryAnew:        "retry is the same message",
 	outbox.BugHandedLost:       "handed over and in doubt",
 	outbox.BugHandedOvertakes:  "handed over and no room",
+	outbox.BugStoreUntried:     "store is watched",
 }
 
 // TestPlantedBugsAreFound switches each bug on and demands that its check fails.

@@ -41,8 +41,12 @@ func (o *owner) publishView(now time.Time) {
 		}
 	}
 	o.q.mu.Lock()
+	was := o.q.view.storeErr
 	o.q.view = v
 	o.q.mu.Unlock()
+	if (was == nil) != (v.storeErr == nil) {
+		o.q.stores.Publish(StoreChange{v.storeErr})
+	}
 }
 
 // blockedLocked says what a queued entry waits for: what the user can do something about comes first.
@@ -185,6 +189,16 @@ func (q *Queue) unsavedEntry(id string) (Entry, bool) {
 	e, ok := q.unsaved[id]
 	return e.clone(), ok
 }
+
+// StoreChange says that the store can't write any more, or can again.
+type StoreChange struct {
+	Err error // as Snapshot.Err
+}
+
+// WatchStore returns a channel that gets at once whether the store can write, and then each change of that, until ctx
+// ends or Close. That it can again is known once something was written: the queue tries each second, from when it has an
+// account. A slow reader may find changes merged into the newest.
+func (q *Queue) WatchStore(ctx context.Context) <-chan StoreChange { return q.stores.Watch(ctx) }
 
 // Watch returns a channel that gets the open entries at once, in order, and then every change, also of entries that were
 // parked before (Entries has those). None is dropped. It is closed when ctx ends or by Close.
