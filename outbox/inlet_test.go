@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -169,6 +170,51 @@ func checkHandedNoRoom(t *testing.T) error {
 	}
 	return errors.Join(isStored(f, "a", want[:148]...), isStored(f, "b", handedID(200)), isStored(f, "c", handedID(300)),
 		isState(q, first.ID, outbox.Cancelled), isState(q, handedID(149), outbox.Cancelled))
+}
+
+// doubtful is a handedStore with a commit that is kept and reported as failed, after which one entry can't be looked up.
+type doubtful struct {
+	*handedStore
+	doubt atomic.Bool
+	lost  string
+	known atomic.Bool // it can be looked up again
+}
+
+func (s *doubtful) Commit(ctx context.Context, tx outbox.Tx) error {
+	if s.doubt.CompareAndSwap(true, false) {
+		_ = s.Memory.Commit(ctx, tx)
+		return errStore
+	}
+	return s.handedStore.Commit(ctx, tx)
+}
+
+func (s *doubtful) Get(ctx context.Context, id string) (outbox.Entry, bool, error) {
+	if id == s.lost && !s.doubt.Load() && !s.known.Load() {
+		return outbox.Entry{}, false, errStore
+	}
+	return s.handedStore.Get(ctx, id)
+}
+
+// TestHandedOverKeepsItsPlace: two are kept by a commit that is reported as failed, and then only the first can be looked
+// up before the process ends. The next one still sends it first.
+func TestHandedOverKeepsItsPlace(t *testing.T) {
+	bubble.Run(t, func(t *testing.T) {
+		f, store := newFake(), &doubtful{handedStore: &handedStore{Memory: outbox.NewMemory()}, lost: handedID(2)}
+		store.hand(outbox.HandSend, handedEntry(1, "a", "x"))
+		store.hand(outbox.HandSend, handedEntry(2, "a", "x"))
+		store.doubt.Store(true)
+		q := start(t, outbox.Options{Send: f.Send, Store: store})
+		time.Sleep(10 * time.Second)
+		_ = q.Close()
+		if left := store.left(); len(left) != 1 {
+			t.Fatalf("left: %v", left)
+		}
+		store.known.Store(true)
+		q = start(t, outbox.Options{Send: f.Send, Store: store})
+		q.SetReady(true)
+		settle(t, q, time.Minute)
+		wantStored(t, f, "a", []string{handedID(1), handedID(2)})
+	})
 }
 
 // drainedInlet waits until everything that was handed over is sent.

@@ -30,7 +30,7 @@ func (o *owner) enqueue(ctx context.Context, e Entry, fresh bool, out *Entry, tx
 		*out = old
 		return nil
 	case ok:
-		e = old // kept by a commit that was reported as failed; now it is queued indeed
+		e = old // kept by a commit that was reported as failed, with others perhaps: now it is queued indeed, in its place
 	case ctx.Err() != nil:
 		return ctx.Err() // the caller is gone, and nothing was done yet
 	}
@@ -44,8 +44,11 @@ func (o *owner) enqueue(ctx context.Context, e Entry, fresh bool, out *Entry, tx
 	if err := o.checkRoom(it.Lane(), 1, it.bytes); err != nil {
 		return err
 	}
-	o.order++
-	it.Order, it.CreatedAt = o.order, q.opts.wall()
+	if it.Order == 0 {
+		o.order++
+		it.Order = o.order
+	}
+	it.CreatedAt = q.opts.wall()
 	o.setExpiry(it)
 	o.place(it)
 	o.undo = append(o.undo, func() { o.unplace(it) })
