@@ -48,7 +48,7 @@ type rescueLine struct {
 // Rescue saves what can be saved from a profile that Open calls damaged: it writes the messages that weren't sent, parked
 // ones included, to w, one JSON object a line, then moves the damaged files aside within the folder, so that Open makes a
 // new profile. It works on a copy; the files themselves are never written. Where SQLite can't read the file any further,
-// its pages are read for what they hold; if the very first one is lost, messages may be among it that were sent or
+// its pages are read for what they hold, and where it wouldn't read the log, those in the log; if the very first one is lost, messages may be among it that were sent or
 // cancelled long ago: the server knows those that it has by their ids. Where Rescue returns an error nothing was moved,
 // except that it says so: *Error as Open, ErrSound, or w's.
 func Rescue(dir string, w io.Writer) (out Rescued, err error) {
