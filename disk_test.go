@@ -33,7 +33,7 @@ func TestFullDiskLosesNothing(t *testing.T) {
 			}
 			c.Connect()
 		}
-		shown := showing(t, ada, "general")
+		shown, stores := showing(t, ada, "general"), storeNews(t, ada)
 		send := func(c *chatsdk.Client, text string) error {
 			t.Helper()
 			_, err := c.Send(t.Context(), "general", text)
@@ -55,6 +55,9 @@ func TestFullDiskLosesNothing(t *testing.T) {
 			t.Errorf("send with a full disk: %v", err)
 		}
 		time.Sleep(time.Minute)
+		if err := ada.State().Queue.Err; !errors.Is(err, outbox.ErrDisk) {
+			t.Errorf("the queue's store is said to be well: %v", err)
+		}
 		disk.SetFull(false)
 		time.Sleep(10 * time.Second)
 		if err := send(ada, "after"); err != nil {
@@ -68,10 +71,39 @@ func TestFullDiskLosesNothing(t *testing.T) {
 		if got := fmt.Sprint(shown()); got != want {
 			t.Errorf("shown %s", got)
 		}
+		if got := fmt.Sprint(stores()); got != "[disk full well]" {
+			t.Errorf("told of the disk: %s", got)
+		}
 		if q := ada.State().Queue; q.Queued+q.Sending != 0 {
 			t.Errorf("left in the queue: %+v", q)
 		}
 	})
+}
+
+// storeNews collects what a watcher hears of the disk.
+func storeNews(t *testing.T, c *chatsdk.Client) func() []string {
+	var mu sync.Mutex
+	var news []string
+	updates := c.Watch(t.Context())
+	go func() { // ends with the client
+		for u := range updates {
+			if u.Store == nil {
+				continue
+			}
+			word := "well"
+			if errors.Is(u.Store.Err, outbox.ErrDisk) {
+				word = "disk full"
+			}
+			mu.Lock()
+			news = append(news, word)
+			mu.Unlock()
+		}
+	}()
+	return func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return append([]string(nil), news...)
+	}
 }
 
 // showing reads a channel until the test ends; what it returns says what was shown up to now.

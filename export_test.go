@@ -7,6 +7,9 @@ import (
 	"github.com/chatsdk/chatsdk/outbox"
 )
 
+// Refusal says of a problem whether the same entry can succeed later.
+var Refusal = refusal
+
 // PostMessage sends one message over HTTP.
 func (c *Client) PostMessage(ctx context.Context, channel string, in wire.SendRequest) (wire.SendReply, error) {
 	access, err := c.tokens.Token(ctx)

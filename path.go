@@ -262,7 +262,7 @@ func (c *Client) sendSingly(ctx context.Context, access string, in wire.BatchReq
 		case err == nil && out.ID == m.ID && out.Seq != 0:
 			results[i] = outbox.Result{Seq: out.Seq, Time: out.Time}
 		case errors.As(err, &se) && se.Code != "":
-			r := refusal(&wire.Problem{Code: se.Code, Expected: se.expected})
+			r := refusal(&wire.Problem{Status: se.Status, Code: se.Code, Expected: se.expected, RetryAfterMS: se.RetryAfter.Milliseconds()})
 			r.RetryAfter = se.RetryAfter
 			results[i].Err = r
 			if se.Status == http.StatusUnauthorized {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/chatsdk/chatsdk/internal/wire"
@@ -105,6 +106,19 @@ func refusal(p *wire.Problem) *outbox.Refusal {
 	case wire.CodeBadRequest, wire.CodeTooLarge, wire.CodeForbidden, wire.CodeNotFound, wire.CodeInvalidChannel, wire.CodeIDReused,
 		wire.CodeAttachmentUnusable:
 		r.Permanent = true
+	default:
+		r.Permanent = p.Code != "" && p.RetryAfterMS == 0 && neverTaken(p.Status)
 	}
 	return r
+}
+
+// neverTaken says of a status that it is about the message, whatever the code is that a newer server gives as the reason:
+// sent again for ever, it would hold its channel up for ever.
+func neverTaken(status int) bool {
+	switch status {
+	case http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusRequestEntityTooLarge,
+		http.StatusUnprocessableEntity:
+		return true
+	}
+	return false
 }

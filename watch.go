@@ -14,10 +14,11 @@ import (
 // Update is one change of the client's: exactly one of the pointers is set.
 type Update struct {
 	At         time.Time
-	Connection *realtime.Change // the connection moved
-	Entry      *outbox.Change   // a queued message moved
-	Channel    *inbox.Change    // a channel caught up, or fell behind
-	Session    *token.Change    // the session moved
+	Connection *realtime.Change    // the connection moved
+	Entry      *outbox.Change      // a queued message moved
+	Channel    *inbox.Change       // a channel caught up, or fell behind
+	Session    *token.Change       // the session moved
+	Store      *outbox.StoreChange // the queue's store can't write any more, or can again
 }
 
 // Status is the client's state at one moment.
@@ -65,6 +66,7 @@ func (c *Client) Watch(ctx context.Context) <-chan Update {
 	w := watch{
 		ctx: ctx, out: out, state: c.rt.State,
 		conn: c.rt.Watch(ctx), entries: c.queue.Watch(ctx), channels: c.inbox.Watch(ctx), sessions: c.tokens.Watch(ctx),
+		stores: c.queue.WatchStore(ctx),
 	}
 	ok := c.spawn(func() {
 		defer close(out)
@@ -87,11 +89,13 @@ type watch struct {
 	entries  <-chan outbox.Change
 	channels <-chan inbox.Change
 	sessions <-chan token.Change
+	stores   <-chan outbox.StoreChange
+	failing  bool      // the last one that was passed on said so
 	told     time.Time // At of the last change of the connection that was passed on
 }
 
 func (w *watch) run() {
-	for w.conn != nil || w.entries != nil || w.channels != nil || w.sessions != nil {
+	for w.conn != nil || w.entries != nil || w.channels != nil || w.sessions != nil || w.stores != nil {
 		select {
 		case v, ok := <-w.conn:
 			w.connection(v, ok)
@@ -113,6 +117,8 @@ func (w *watch) run() {
 				continue
 			}
 			w.follow(Update{Session: &v})
+		case v, ok := <-w.stores:
+			w.store(v, ok)
 		}
 	}
 }
@@ -124,6 +130,18 @@ func (w *watch) connection(v realtime.Change, ok bool) {
 	}
 	w.told = v.At
 	w.put(Update{Connection: &v})
+}
+
+// store passes on that the store fails, and that it doesn't any more; that all is well from the start is no news.
+func (w *watch) store(v outbox.StoreChange, ok bool) {
+	if !ok {
+		w.stores = nil
+		return
+	}
+	if fails := v.Err != nil; fails != w.failing {
+		w.failing = fails
+		w.follow(Update{Store: &v})
+	}
 }
 
 // follow passes on what another part says, after everything that the connection had become when it said so: the parts

@@ -22,7 +22,7 @@ type Entry struct {
 	Attachments json.RawMessage // JSON list, or nil
 	After       []string        // ids of entries that have to be sent before; those that are sent are taken out
 	Needs       []Need          // waited for before it is sent; each result is appended to Attachments
-	ExpiresIn   time.Duration   // how long it is of use while it is queued; 0: Options.Expiry, below 0: for ever
+	ExpiresIn   time.Duration   // how long it is of use while it is queued; 0: Options.Expiry, below 0: for ever; see there
 
 	State     State
 	Version   uint64    // rises with each change of its content; see Edit

@@ -36,6 +36,9 @@ const (
 	BugExpireOnJump     = bugExpireOnJump
 	BugSettleAsSent     = bugSettleAsSent
 	BugRetryAnew        = bugRetryAnew
+	BugHandedLost       = bugHandedLost
+	BugHandedOvertakes  = bugHandedOvertakes
+	BugStoreUntried     = bugStoreUntried
 	LastBug             = bugLast
 )
 

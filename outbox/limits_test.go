@@ -166,6 +166,52 @@ func TestDiskFullWhileReplyComes(t *testing.T) {
 	})
 }
 
+// checkStoreWatched has the disk fill up and get space again: both are told, once, without anybody doing anything.
+func checkStoreWatched(t *testing.T) error {
+	store := &fakeStore{Memory: outbox.NewMemory()}
+	q := start(t, outbox.Options{Send: newFake().Send, Store: store})
+	if err := q.SetAccount(t.Context(), "ada"); err != nil {
+		return err
+	}
+	changes := q.WatchStore(t.Context())
+	next := func() (outbox.StoreChange, bool) {
+		time.Sleep(5 * time.Second)
+		select {
+		case c := <-changes:
+			return c, true
+		default:
+			return outbox.StoreChange{}, false
+		}
+	}
+	if c, ok := next(); !ok || c.Err != nil {
+		return fmt.Errorf("at first: %v, %v", c, ok)
+	}
+	store.setFull(true)
+	if _, err := q.Enqueue(t.Context(), outbox.Entry{Channel: "a", Text: "x"}); !errors.Is(err, errStore) {
+		return fmt.Errorf("on a full disk: %w", err)
+	}
+	if c, ok := next(); !ok || !errors.Is(c.Err, errStore) || !errors.Is(q.State().Err, errStore) {
+		return fmt.Errorf("on a full disk: %v, %v, %+v", c, ok, q.State())
+	}
+	if c, ok := next(); ok {
+		return fmt.Errorf("told again: %v", c)
+	}
+	store.setFull(false)
+	if c, ok := next(); !ok || c.Err != nil || q.State().Err != nil {
+		return fmt.Errorf("with space again: %v, %v, %+v", c, ok, q.State())
+	}
+	if c, ok := next(); ok {
+		return fmt.Errorf("told again: %v", c)
+	}
+	if err := q.Close(); err != nil {
+		return err
+	}
+	if _, ok := <-changes; ok {
+		return errors.New("told after the end")
+	}
+	return nil
+}
+
 func (s *fakeStore) setFull(full bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -209,68 +255,6 @@ type slowStore struct {
 func (s *slowStore) Commit(ctx context.Context, tx outbox.Tx) error {
 	time.Sleep(s.d)
 	return s.Memory.Commit(ctx, tx)
-}
-
-// handedStore is a memory with an inlet.
-type handedStore struct {
-	*outbox.Memory
-	mu     sync.Mutex
-	handed []outbox.Handed
-}
-
-func (s *handedStore) Handed(context.Context, int) ([]outbox.Handed, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return append([]outbox.Handed(nil), s.handed...), nil
-}
-
-func (s *handedStore) Commit(ctx context.Context, tx outbox.Tx) error {
-	s.mu.Lock()
-	left := s.handed[:0]
-	for _, h := range s.handed {
-		taken := false
-		for _, key := range tx.Taken {
-			taken = taken || key == h.Key
-		}
-		if !taken {
-			left = append(left, h)
-		}
-	}
-	s.handed = left
-	s.mu.Unlock()
-	return s.Memory.Commit(ctx, tx)
-}
-
-func TestHandedOver(t *testing.T) {
-	bubble.Run(t, func(t *testing.T) {
-		f, store := newFake(), &handedStore{Memory: outbox.NewMemory()}
-		id := func(n int) string { return fmt.Sprintf("0190b6a4-5f3c-7c1e-8a2b-%012d", n) }
-		hand := func(key string, op outbox.HandOp, n int) {
-			store.mu.Lock()
-			defer store.mu.Unlock()
-			store.handed = append(store.handed, outbox.Handed{Key: key, Op: op, Entry: outbox.Entry{ID: id(n), Channel: "a", Text: "x"}})
-		}
-		hand("1", outbox.HandSend, 1)
-		hand("2", outbox.HandSend, 2)
-		hand("3", outbox.HandCancel, 1)
-		hand("4", outbox.HandRetry, 2)         // it isn't parked: in vain
-		hand("5", outbox.HandSend, -1)         // no id: in vain
-		hand("6", outbox.HandOp("dance"), 123) // nobody knows how
-		q := start(t, outbox.Options{Send: f.Send, Store: store})
-		time.Sleep(300 * time.Millisecond)
-		if err := errors.Join(isState(q, id(1), outbox.Cancelled), isBlocked(q, id(2), outbox.BlockedNetwork)); err != nil {
-			t.Error(err)
-		}
-		hand("7", outbox.HandSend, 2) // again, as after a crash
-		q.SetReady(true)
-		time.Sleep(time.Second)
-		wantStored(t, f, "a", []string{id(2)})
-		store.mu.Lock()
-		defer store.mu.Unlock()
-		if len(store.handed) != 0 {
-			t.Errorf("left: %+v", store.handed)
-		}
-	})
 }
 
 func FuzzSize(f *testing.F) {

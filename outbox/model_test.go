@@ -46,22 +46,55 @@ type told struct {
 	dropped      bool // cancelled or discarded by the application
 	refused      bool // the server refuses it for good, for now
 	retried      bool // so it may come after later ones
+	handed       bool // by another process: in order among those alone, since nobody knows when they are taken
+	maybe        bool // the other process wanted it cancelled, and may have been too late
 	place        int  // in which order they were queued
+}
+
+// modelStore is a store with an inlet, which fails now and then like the rest of it.
+type modelStore struct {
+	*fakeStore
+	d  *dice
+	in *handedStore // its inlet alone
+}
+
+func (s *modelStore) Handed(ctx context.Context, limit int) ([]outbox.Handed, error) {
+	all, err := s.in.Handed(ctx, limit)
+	if s.d.hit(0.1) {
+		return all[:len(all)/2], errStore
+	}
+	return all, err
+}
+
+func (s *modelStore) Get(ctx context.Context, id string) (outbox.Entry, bool, error) {
+	if s.d.hit(0.1) {
+		return outbox.Entry{}, false, errStore
+	}
+	return s.fakeStore.Get(ctx, id)
+}
+
+func (s *modelStore) Commit(ctx context.Context, tx outbox.Tx) error {
+	err := s.fakeStore.Commit(ctx, tx)
+	if err == nil {
+		s.in.done(tx)
+	}
+	return err
 }
 
 // model is one random run: queue, misbehaving server and store, and what the application knows.
 type model struct {
 	d     *dice
 	f     *fakeServer
-	store *fakeStore
+	store *modelStore
 	told  map[string]*told // guarded by f.mu
 	ids   []string         // in the order of Enqueue
 }
 
 func newModel(n uint64) *model {
+	d := &dice{r: rand.New(rand.NewPCG(n, 1)), on: true}
 	m := &model{
-		d: &dice{r: rand.New(rand.NewPCG(n, 1)), on: true}, f: newFake(), store: &fakeStore{Memory: outbox.NewMemory()},
-		told: map[string]*told{},
+		d: d, f: newFake(), told: map[string]*told{},
+		store: &modelStore{fakeStore: &fakeStore{Memory: outbox.NewMemory()}, d: d, in: &handedStore{}},
 	}
 	fault := func(ctx context.Context, _ int) error {
 		if m.d.hit(0.2) {
@@ -95,7 +128,11 @@ func newModel(n uint64) *model {
 
 // step is one thing that the application or the network does.
 func (m *model) step(t *testing.T, q *outbox.Queue, r *rand.Rand) {
-	switch k := r.IntN(24); {
+	switch k := r.IntN(28); {
+	case k >= 26:
+		m.handCancel(r)
+	case k >= 24:
+		m.handOver(q, r)
 	case k < 12:
 		m.enqueue(t, q, r)
 	case k < 14:
@@ -149,7 +186,7 @@ func (m *model) deliver(q *outbox.Queue, r *rand.Rand) {
 func (m *model) enqueue(t *testing.T, q *outbox.Queue, r *rand.Rand) {
 	e := outbox.Entry{ID: seededID(r), Account: q.State().Account, Channel: fmt.Sprint("c", r.IntN(3)), Text: "text"}
 	if len(m.ids) > 0 && r.IntN(8) == 0 {
-		if id := m.ids[len(m.ids)-1-r.IntN(min(len(m.ids), 20))]; m.told[id].Account == e.Account {
+		if id := m.ids[len(m.ids)-1-r.IntN(min(len(m.ids), 20))]; m.told[id].Account == e.Account && !m.told[id].handed {
 			e.After = []string{id}
 		}
 	}
@@ -174,6 +211,29 @@ func (m *model) enqueue(t *testing.T, q *outbox.Queue, r *rand.Rand) {
 	}
 }
 
+// handOver has another process leave a few messages.
+func (m *model) handOver(q *outbox.Queue, r *rand.Rand) {
+	for range 1 + r.IntN(4) {
+		e := outbox.Entry{ID: seededID(r), Account: q.State().Account, Channel: fmt.Sprint("c", r.IntN(3)), Text: "handed"}
+		m.f.mu.Lock()
+		m.told[e.ID] = &told{Entry: e, refused: r.IntN(15) == 0, handed: true, place: len(m.ids)}
+		m.f.mu.Unlock()
+		m.ids = append(m.ids, e.ID)
+		m.store.in.hand(outbox.HandSend, e)
+	}
+}
+
+// handCancel has another process cancel a recent message of its own.
+func (m *model) handCancel(r *rand.Rand) {
+	if len(m.ids) == 0 {
+		return
+	}
+	if v := m.told[m.ids[len(m.ids)-1-r.IntN(min(len(m.ids), 10))]]; v.handed {
+		v.maybe = true
+		m.store.in.hand(outbox.HandCancel, outbox.Entry{ID: v.ID})
+	}
+}
+
 // edit changes a recent entry, if it is still queued.
 func (m *model) edit(t *testing.T, q *outbox.Queue, r *rand.Rand) {
 	if len(m.ids) == 0 {
@@ -184,7 +244,7 @@ func (m *model) edit(t *testing.T, q *outbox.Queue, r *rand.Rand) {
 	err := insist(func() error { _, err := q.Edit(t.Context(), outbox.Entry{ID: v.ID, Text: text}); return err })
 	if err == nil {
 		v.Text = text
-	} else if !errors.Is(err, outbox.ErrNotQueued) {
+	} else if !errors.Is(err, outbox.ErrNotQueued) && !(v.handed && errors.Is(err, outbox.ErrNotFound)) {
 		t.Fatal(err)
 	}
 }
@@ -222,14 +282,18 @@ func (m *model) finish(t *testing.T, q *outbox.Queue, r *rand.Rand) {
 			}
 		}
 	}
-	if s := q.State(); s.Queued+s.Sending+s.Parked != 0 {
-		t.Fatalf("in the end: %+v, %+v", s, q.Entries())
+	if s := q.State(); s.Queued+s.Sending+s.Parked+s.Aside != 0 || len(m.store.in.left()) != 0 {
+		t.Fatalf("in the end: %+v, %+v; handed over and left: %v", s, q.Entries(), m.store.in.left())
 	}
 }
 
 func (m *model) check(t *testing.T, q *outbox.Queue) {
 	when := map[string]int{} // from 1
-	last := map[outbox.Lane]int{}
+	type way struct {
+		outbox.Lane
+		handed bool
+	}
+	last := map[way]int{}
 	for i, e := range m.f.taken {
 		v := m.told[e.ID]
 		switch {
@@ -239,18 +303,18 @@ func (m *model) check(t *testing.T, q *outbox.Queue) {
 			t.Fatalf("stored %+v, of which was told %+v", e, v)
 		case len(v.After) > 0 && when[v.After[0]] == 0:
 			t.Fatalf("%s is stored before what it goes after", e.ID)
-		case !v.retried && v.place < last[e.Lane()]:
+		case !v.retried && v.place < last[way{e.Lane(), v.handed}]:
 			t.Fatalf("%s is stored after later ones", e.ID)
 		}
 		when[e.ID] = i + 1
 		if !v.retried {
-			last[e.Lane()] = v.place
+			last[way{e.Lane(), v.handed}] = v.place
 		}
 	}
 	for _, id := range m.ids {
 		e, ok := q.Get(id)
 		want := outbox.Sent
-		if m.lost(id) {
+		if m.lost(id) || m.told[id].maybe && when[id] == 0 {
 			want = outbox.Cancelled
 		}
 		if !ok || e.State != want || (want == outbox.Sent) != (when[id] != 0) {

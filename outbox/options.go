@@ -58,7 +58,9 @@ type Options struct {
 	// Pace is how fast entries are sent, over all channels. The zero value is no limit; Queue.SetPace follows what a
 	// server tells. What a server asks us to wait is respected in any case.
 	Pace Pace
-	// Expiry is how long an entry that doesn't say so itself is of use while it is queued. Defaults to 0: for ever.
+	// Expiry is how long an entry that doesn't say so itself is of use while it is queued. Defaults to 0: for ever. Time
+	// that the machine sleeps doesn't count on Linux and macOS, unless the process ends meanwhile: there it can't be told
+	// from a clock that was set.
 	Expiry time.Duration
 	// OnParked says what becomes of a channel when one of its entries is refused for good. It is called by the queue's
 	// own goroutine and must return at once. Nil, and the zero Policy, let the channel go on.

@@ -37,6 +37,7 @@ type owner struct {
 	drained  []request          // finished when nothing is under way
 	inlet    Inlet              // or nil
 	inletT   time.Time          // when to ask it again
+	waiting  int                // what it has that there was no room for
 
 	up    context.Context // ends when the queue stops being ready
 	down  context.CancelFunc
@@ -270,7 +271,7 @@ func (o *owner) later(tx Tx) {
 
 // joined is one transaction that does both.
 func joined(a, b Tx) Tx {
-	out := Tx{Put: slices.Concat(a.Put, b.Put), Taken: slices.Concat(a.Taken, b.Taken), Account: a.Account}
+	out := Tx{Put: slices.Concat(a.Put, b.Put), Taken: slices.Concat(a.Taken, b.Taken), Refused: slices.Concat(a.Refused, b.Refused), Account: a.Account}
 	if b.Account != "" {
 		out.Account = b.Account
 	}
@@ -291,8 +292,10 @@ func (o *owner) write(tx Tx) error {
 	if err != nil {
 		o.fails++
 		o.storeT = time.Now().Add(o.q.opts.backoff(o.fails))
+		if o.storeErr == nil || o.storeErr.Error() != err.Error() {
+			o.q.opts.Logger.Error("keep queue", "err", err) // once, and not with each try
+		}
 		o.storeErr = err
-		o.q.opts.Logger.Error("keep queue", "err", err)
 		return err
 	}
 	o.fails, o.storeErr = 0, nil

@@ -15,6 +15,9 @@ const (
 	bugExpireOnJump         // entries expire by the clock that people set
 	bugSettleAsSent         // what the server counts as taken is shown as sent, though it may have been refused
 	bugRetryAnew            // a retried entry is a second one
+	bugHandedLost           // what was handed over is done with, whatever came of it
+	bugHandedOvertakes      // what fits is taken before what waits for room
+	bugStoreUntried         // that the disk has space again is noticed when somebody sends something
 	bugLast                 // none: one more than the last
 )
 

@@ -18,6 +18,9 @@ var checks = map[string]func(t *testing.T) error{
 	"expiry goes by time that went": checkExpiry,
 	"settle asks":                   checkSettle,
 	"retry is the same message":     checkRetry,
+	"handed over and in doubt":      checkHandedInDoubt,
+	"handed over and no room":       checkHandedNoRoom,
+	"store is watched":              checkStoreWatched,
 }
 
 // TestChecks runs each of them against the code as it is.
@@ -44,6 +47,9 @@ var planted = map[outbox.Bug]string{
 	outbox.BugExpireOnJump:     "expiry goes by time that went",
 	outbox.BugSettleAsSent:     "settle asks",
 	outbox.BugRetryAnew:        "retry is the same message",
+	outbox.BugHandedLost:       "handed over and in doubt",
+	outbox.BugHandedOvertakes:  "handed over and no room",
+	outbox.BugStoreUntried:     "store is watched",
 }
 
 // TestPlantedBugsAreFound switches each bug on and demands that its check fails.

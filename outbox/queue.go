@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/chatsdk/chatsdk/internal/notify"
 )
 
 // Queue sends entries in order. Make it with New, then Start. Safe for concurrent use.
@@ -22,6 +24,7 @@ type Queue struct {
 	wg       sync.WaitGroup
 	wake     chan struct{} // 1-buffered: requests or a new readiness
 	watchers *watchers
+	stores   *notify.Hub[StoreChange]
 	starting chan struct{} // lock of Start
 
 	mu        sync.Mutex // guards below
@@ -55,13 +58,15 @@ func New(o Options) (*Queue, error) {
 		return nil, err
 	}
 	q := &Queue{
-		opts: o, wake: make(chan struct{}, 1), watchers: newWatchers(), starting: make(chan struct{}, 1),
+		opts: o, wake: make(chan struct{}, 1), watchers: newWatchers(), stores: notify.New(StoreChange{}, newerStore), starting: make(chan struct{}, 1),
 		open: map[string]*Entry{}, parked: map[string]Entry{}, unsaved: map[string]Entry{},
 	}
 	q.ctx, q.cancel = context.WithCancel(context.Background())
 	q.o = newOwner(q)
 	return q, nil
 }
+
+func newerStore(_, newer StoreChange) StoreChange { return newer }
 
 // Start loads what a former run left and starts the owner. Calling it again does nothing; after Close it returns
 // ErrClosed.
@@ -104,6 +109,7 @@ func (q *Queue) Close() error {
 	q.cancel()
 	q.wg.Wait()
 	q.watchers.close()
+	q.stores.Close()
 	q.mu.Lock()
 	left := q.requests
 	q.requests = nil

@@ -3,7 +3,6 @@ package outbox
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -31,7 +30,7 @@ func (o *owner) enqueue(ctx context.Context, e Entry, fresh bool, out *Entry, tx
 		*out = old
 		return nil
 	case ok:
-		e = old // kept by a commit that was reported as failed; now it is queued indeed
+		e = old // kept by a commit that was reported as failed, with others perhaps: now it is queued indeed, in its place
 	case ctx.Err() != nil:
 		return ctx.Err() // the caller is gone, and nothing was done yet
 	}
@@ -45,8 +44,11 @@ func (o *owner) enqueue(ctx context.Context, e Entry, fresh bool, out *Entry, tx
 	if err := o.checkRoom(it.Lane(), 1, it.bytes); err != nil {
 		return err
 	}
-	o.order++
-	it.Order, it.CreatedAt = o.order, q.opts.wall()
+	if it.Order == 0 {
+		o.order++
+		it.Order = o.order
+	}
+	it.CreatedAt = q.opts.wall()
 	o.setExpiry(it)
 	o.place(it)
 	o.undo = append(o.undo, func() { o.unplace(it) })
@@ -348,58 +350,4 @@ func (o *owner) settle(channel string, last uint64, tx *Tx) {
 		o.undo = append(o.undo, func() { l.count = was })
 		tx.count(l.Lane, l.count)
 	}
-}
-
-// inletBatch is how much is taken from an inlet at once.
-const inletBatch = 100
-
-// takeHanded does what other processes handed over, each in the transaction that says that it was done.
-func (o *owner) takeHanded(now time.Time) {
-	if o.inlet == nil || now.Before(o.inletT) || now.Before(o.storeT) {
-		return
-	}
-	o.inletT = now.Add(o.q.opts.InletEvery)
-	all, err := o.inlet.Handed(o.q.ctx, inletBatch)
-	if err != nil {
-		if o.q.ctx.Err() == nil {
-			o.q.opts.Logger.Error("read what was handed over", "err", err)
-		}
-		return
-	}
-	if len(all) == inletBatch {
-		o.inletT = now
-	}
-	var tx Tx
-	for _, h := range all {
-		if err := o.takeOne(h, &tx); errors.Is(err, ErrFull) {
-			o.inletT = now.Add(o.q.opts.InletEvery)
-			continue // it stays there until there is room
-		} else if err != nil {
-			o.q.opts.Logger.Warn("handed over in vain", "op", string(h.Op), "id", h.Entry.ID, "err", err)
-		}
-		tx.Taken = append(tx.Taken, h.Key)
-	}
-	_ = o.commit(tx) // undone and tried again where it fails
-}
-
-func (o *owner) takeOne(h Handed, tx *Tx) error {
-	id := h.Entry.ID
-	switch h.Op {
-	case HandSend:
-		e, err := o.q.opts.check(h.Entry)
-		if err != nil {
-			return err
-		}
-		return o.enqueue(o.q.ctx, e, h.Entry.ID == "", &Entry{}, tx)
-	case HandCancel:
-		if o.parked[id] != nil {
-			return o.discard(id, tx)
-		}
-		return o.cancel(id, tx)
-	case HandRetry:
-		return o.retry(id, tx)
-	case HandDiscard:
-		return o.discard(id, tx)
-	}
-	return fmt.Errorf("outbox: nobody knows how to %q", h.Op)
 }

@@ -24,9 +24,7 @@ func (o *owner) pump() {
 	now := time.Now()
 	o.takeHanded(now)
 	o.expire(now)
-	if !o.unsaved.empty() && !now.Before(o.storeT) {
-		_ = o.write(Tx{})
-	}
+	o.tryStore(now)
 	for o.isUp && !o.paused && len(o.drained) == 0 && o.flights < o.window &&
 		!now.Before(o.notYet) && !now.Before(o.storeT) {
 		room := o.bucket.ready(o.q.opts.BatchEntries, now)
@@ -41,6 +39,17 @@ func (o *owner) pump() {
 	}
 	o.publishView(now)
 	o.arm(now)
+}
+
+// tryStore writes what a store that failed couldn't take, or something that changes nothing, to hear when it can again.
+func (o *owner) tryStore(now time.Time) {
+	var tx Tx
+	if o.storeErr != nil && planted != bugStoreUntried {
+		tx.Account = o.account
+	}
+	if !now.Before(o.storeT) && (!o.unsaved.empty() || !tx.empty()) {
+		_ = o.write(tx)
+	}
 }
 
 // arm sets the timer for the next moment that something waits for.

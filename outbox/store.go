@@ -22,7 +22,7 @@ type Store interface {
 	Commit(ctx context.Context, tx Tx) error
 	// Entries yields what is kept, settled entries too as far as they are remembered, in Order.
 	Entries(ctx context.Context) iter.Seq2[Entry, error]
-	// SetAside returns the rows that can't be read, with the reason for each.
+	// SetAside returns the rows that can't be read, and what was handed over and refused, with the reason for each.
 	SetAside(ctx context.Context) ([]Aside, error)
 	// Durable says whether what was committed survives the end of the process.
 	Durable() bool
@@ -31,7 +31,9 @@ type Store interface {
 // Inlet is a Store through which other processes hand something over, because this one holds the profile. The queue asks
 // it now and then.
 type Inlet interface {
-	// Handed returns what was handed over and not taken yet, oldest first, at most limit.
+	// Handed returns what was handed over and neither taken nor refused yet, oldest first, at most limit. What can't be
+	// understood is part of it, with Handed.Err. An error says that what comes next can't be read now: what comes before
+	// that is returned all the same.
 	Handed(ctx context.Context, limit int) ([]Handed, error)
 }
 
@@ -48,9 +50,10 @@ const (
 
 // Handed is one thing that another process handed over.
 type Handed struct {
-	Key   string // names it to Tx.Taken
+	Key   string // names it to Tx.Taken and Tx.Refused
 	Op    HandOp
 	Entry Entry
+	Err   error // why it can't be understood, ever, or nil
 }
 
 // Saved is what a store holds.
@@ -59,7 +62,7 @@ type Saved struct {
 	Counts  map[Lane]Count // for each lane that ever sent
 	Order   uint64         // the highest Order ever given, settled entries included
 	Account string         // the last one that was the present one; "" if there never was one
-	Aside   int            // rows that can't be read
+	Aside   int            // what SetAside returns
 }
 
 // Count is where a lane's numbering is.
@@ -74,10 +77,11 @@ type Tx struct {
 	Counts  map[Lane]Count // for the lanes where it moved
 	Account string         // the present one, where it changed; "" changes nothing
 	Taken   []string       // keys of what was handed over and is done with this transaction
+	Refused []string       // keys of what was handed over and can't be done; kept, and told by SetAside
 }
 
 func (tx *Tx) empty() bool {
-	return len(tx.Put) == 0 && len(tx.Counts) == 0 && tx.Account == "" && len(tx.Taken) == 0
+	return len(tx.Put) == 0 && len(tx.Counts) == 0 && tx.Account == "" && len(tx.Taken) == 0 && len(tx.Refused) == 0
 }
 
 // count notes a lane's numbers.
@@ -88,7 +92,7 @@ func (tx *Tx) count(l Lane, c Count) {
 	tx.Counts[l] = c
 }
 
-// Aside is a row that a store can't read as an entry.
+// Aside is a row that a store can't read as an entry, or something handed over that the queue refused.
 type Aside struct {
 	ID     string // as far as it can be read, else ""
 	Reason string

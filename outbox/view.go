@@ -41,8 +41,12 @@ func (o *owner) publishView(now time.Time) {
 		}
 	}
 	o.q.mu.Lock()
+	was := o.q.view.storeErr
 	o.q.view = v
 	o.q.mu.Unlock()
+	if (was == nil) != (v.storeErr == nil) {
+		o.q.stores.Publish(StoreChange{v.storeErr})
+	}
 }
 
 // blockedLocked says what a queued entry waits for: what the user can do something about comes first.
@@ -85,7 +89,7 @@ type Snapshot struct {
 	Queued  int             // never transmitted
 	Sending int             // transmitted, outcome not known
 	Parked  int             // refused for good, waiting for the user
-	Aside   int             // rows of the store that can't be read; see Queue.SetAside
+	Aside   int             // what the store can't read, and what was handed over and refused; see Queue.SetAside
 	Bytes   int64           // of all these, as JSON
 	Oldest  time.Time       // when the oldest open entry was queued; zero if none is
 	NextTry time.Time       // when something that waits for a time goes on; zero if nothing does
@@ -145,7 +149,7 @@ func (q *Queue) Entries() []Entry {
 	return out
 }
 
-// SetAside returns the rows of the store that can't be read as entries.
+// SetAside returns what the store can't read as entries, and what was handed over and can't be done.
 func (q *Queue) SetAside(ctx context.Context) ([]Aside, error) { return q.opts.Store.SetAside(ctx) }
 
 // Len is the number of open entries.
@@ -185,6 +189,16 @@ func (q *Queue) unsavedEntry(id string) (Entry, bool) {
 	e, ok := q.unsaved[id]
 	return e.clone(), ok
 }
+
+// StoreChange says that the store can't write any more, or can again.
+type StoreChange struct {
+	Err error // as Snapshot.Err
+}
+
+// WatchStore returns a channel that gets at once whether the store can write, and then each change of that, until ctx
+// ends or Close. That it can again is known once something was written: the queue tries each second, from when it has an
+// account. A slow reader may find changes merged into the newest.
+func (q *Queue) WatchStore(ctx context.Context) <-chan StoreChange { return q.stores.Watch(ctx) }
 
 // Watch returns a channel that gets the open entries at once, in order, and then every change, also of entries that were
 // parked before (Entries has those). None is dropped. It is closed when ctx ends or by Close.

@@ -20,6 +20,11 @@ var pragmas = []string{
 
 // open opens the database, brings it forward and makes the stores.
 func (p *Profile) open(ctx context.Context) (err error) {
+	if p.held != nil && planted != bugLogTrusted {
+		if fault := silentFault(p.dir, p.held.me.User != ""); fault != nil {
+			return &Error{p.dir, ErrCorrupt, fault}
+		}
+	}
 	with := pragmas
 	if planted == bugNoSync {
 		with = append(slices.Clone(pragmas), "synchronous(off)")
@@ -39,11 +44,11 @@ func (p *Profile) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if server, user, ok, err := p.Owner(ctx); err != nil {
+	server, user, _, err := p.Owner(ctx)
+	if err != nil {
 		return err
-	} else if ok {
-		p.held.owned(server, user)
 	}
+	p.held.owned(server, user)
 	p.inbox = &inboxStore{p}
 	p.tokens = &tokenStore{p, sqlitefile.NewLock()}
 	p.outbox = &outboxStore{p: p}

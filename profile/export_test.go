@@ -1,8 +1,10 @@
 package profile
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
+	"slices"
 )
 
 // Bug names a planted mistake.
@@ -17,6 +19,7 @@ const (
 	NewerIgnored    = bugNewerIgnored
 	SplitCheckpoint = bugSplitCheckpoint
 	OwnerReplaced   = bugOwnerReplaced
+	LogTrusted      = bugLogTrusted
 )
 
 // Plant turns a mistake on until the returned function is called.
@@ -28,6 +31,24 @@ func Plant(b Bug) (undo func()) {
 // Version is that of a database of this program.
 func Version() int { return len(migrations) }
 
+// OpenVersion opens the profile as the package did when it knew n migrations.
+func OpenVersion(dir string, n int) (*Profile, error) {
+	all := migrations
+	defer func() { migrations = all }()
+	migrations = migrations[:n]
+	return Open(dir)
+}
+
+// AddMigration adds one until the returned function is called.
+func AddMigration(statements string) (undo func()) {
+	all := migrations
+	migrations = append(slices.Clip(slices.Clone(all)), statements)
+	return func() { migrations = all }
+}
+
+// Migrations are the statements of all of them.
+func Migrations() []string { return migrations }
+
 // FileName is the database's name in its folder.
 const FileName = fileName
 
@@ -38,6 +59,9 @@ func Exec(ctx context.Context, p *Profile, statement string) error {
 		return err
 	})
 }
+
+// LogDamaged says whether a log can't have come about by a crash.
+func LogDamaged(log []byte) bool { return logDamaged(bytes.NewReader(log)) }
 
 // EntryColumns takes a record apart that may be damaged.
 func EntryColumns(record []byte) (id string, data []byte, ok bool) { return entryColumns(record) }

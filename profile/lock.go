@@ -80,7 +80,8 @@ func take(dir string) (*hold, error) {
 	if !ok {
 		return nil, lockedBy(dir)
 	}
-	me := holder{PID: os.Getpid(), Since: time.Now()}
+	was := lockedBy(dir) // whose it is stays known while the database can't be read
+	me := holder{PID: os.Getpid(), Since: time.Now(), Server: was.Server, User: was.User}
 	if exe, err := os.Executable(); err == nil {
 		me.Program = filepath.Base(exe)
 	}
@@ -100,7 +101,7 @@ func (h *hold) tell() error {
 	return os.WriteFile(filepath.Join(h.dir, holderName), text, 0o600)
 }
 
-// owned adds whose profile it is. Where that can't be written nobody hears of it, which only costs them a hint.
+// owned says whose profile it is, or with empty texts that it is nobody's. Where that can't be written nobody hears of it, which only costs them a hint.
 func (h *hold) owned(server, user string) {
 	if h == nil || h.me.Server == server && h.me.User == user {
 		return

@@ -62,7 +62,12 @@ func (s *outboxStore) Load(ctx context.Context) (outbox.Saved, error) {
 		out.Aside, err = readEntries(rows, &out.Entries, nil)
 		return err
 	})
-	return out, s.fail(err)
+	if err != nil {
+		return out, s.fail(err)
+	}
+	handed, err := s.handedAside()
+	out.Aside += len(handed)
+	return out, err
 }
 
 func (s *outboxStore) loadCounts(db *sql.DB, counts map[outbox.Lane]outbox.Count) error {
@@ -138,7 +143,7 @@ func (s *outboxStore) Commit(ctx context.Context, in outbox.Tx) error {
 		if err := s.putOne(ctx, &in.Put[0]); err != nil {
 			return s.fail(err)
 		}
-		return s.taken(in.Taken)
+		return s.done(in)
 	}
 	err := s.p.write(ctx, func(tx *sql.Tx) error {
 		if err := s.putEntries(tx, in.Put); err != nil {
@@ -161,7 +166,7 @@ func (s *outboxStore) Commit(ctx context.Context, in outbox.Tx) error {
 	if err != nil {
 		return s.fail(err)
 	}
-	return s.taken(in.Taken)
+	return s.done(in)
 }
 
 // prepare compiles the statement that nearly every commit is made of.
@@ -249,7 +254,7 @@ func (s *outboxStore) Entries(ctx context.Context) iter.Seq2[outbox.Entry, error
 	}
 }
 
-// SetAside returns the rows that can't be read.
+// SetAside returns the rows that can't be read, and what was handed over and can't be done.
 func (s *outboxStore) SetAside(ctx context.Context) ([]outbox.Aside, error) {
 	var all []outbox.Aside
 	for after := int64(0); ; {
@@ -258,10 +263,12 @@ func (s *outboxStore) SetAside(ctx context.Context) ([]outbox.Aside, error) {
 			return nil, s.fail(err)
 		}
 		if all = append(all, bad...); last == after {
-			return all, nil
+			break
 		}
 		after = last
 	}
+	handed, err := s.handedAside()
+	return append(all, handed...), err
 }
 
 // page reads the rows behind a place, good and bad ones, and returns the last one's place; after itself if there is none.

@@ -2,13 +2,11 @@ package profile_test
 
 import (
 	"bytes"
-	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/chatsdk/chatsdk/outbox"
 	"github.com/chatsdk/chatsdk/profile"
@@ -70,44 +68,4 @@ func FuzzEntryData(f *testing.F) {
 			t.Errorf("%+v, written and read again: %+v, %v", got, again, err)
 		}
 	})
-}
-
-// TestHandOver hands messages to a profile that is open, one of them twice, and leaves a file that is none.
-func TestHandOver(t *testing.T) {
-	dir := t.TempDir()
-	open := reopener(t, dir)
-	p := open()
-	if _, err := profile.Open(dir); !errors.Is(err, profile.ErrLocked) {
-		t.Fatalf("second opening: %v", err)
-	}
-	one, err := profile.HandOver(dir, outbox.HandSend, outbox.Entry{Channel: "a", Text: "x", ExpiresIn: time.Hour})
-	if err != nil || one.ID == "" {
-		t.Fatalf("hand over: %+v, %v", one, err)
-	}
-	if _, err := profile.HandOver(dir, outbox.HandCancel, outbox.Entry{ID: one.ID}); err != nil {
-		t.Fatal(err)
-	}
-	bad := filepath.Join(dir, "handover", "0.json")
-	if err := os.WriteFile(bad, []byte("{"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "handover", "half.json.123"), []byte("{"), 0o600); err != nil {
-		t.Fatal(err) // of a process that was ended
-	}
-	inlet := p.Outbox().(outbox.Inlet)
-	handed, err := inlet.Handed(t.Context(), 10)
-	if err != nil || len(handed) != 2 || handed[0].Op != outbox.HandSend || !reflect.DeepEqual(handed[0].Entry, one) || handed[1].Op != outbox.HandCancel {
-		t.Fatalf("handed: %+v, %v", handed, err)
-	}
-	if _, err := os.Stat(bad + ".bad"); err != nil {
-		t.Error(err)
-	}
-	tx := outbox.Tx{Put: []outbox.Entry{queueEntry(1)}, Taken: []string{handed[0].Key}}
-	if err := p.Outbox().Commit(t.Context(), tx); err != nil {
-		t.Fatal(err)
-	}
-	inlet = open().Outbox().(outbox.Inlet)
-	if handed, err = inlet.Handed(t.Context(), 10); err != nil || len(handed) != 1 || handed[0].Op != outbox.HandCancel {
-		t.Errorf("after taking one: %+v, %v", handed, err)
-	}
 }

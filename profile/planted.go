@@ -19,6 +19,8 @@ const (
 	bugSplitCheckpoint
 	// bugOwnerReplaced lets whoever comes last have the profile.
 	bugOwnerReplaced
+	// bugLogTrusted opens what SQLite opens, a log without its database too.
+	bugLogTrusted
 )
 
 // planted is set by tests only.

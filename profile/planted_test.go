@@ -32,6 +32,7 @@ func TestPlantedBugsAreFound(t *testing.T) {
 		{"evict off by one", "TestInboxStore", profile.EvictOff, bound},
 		{"newer ignored", "TestNewerVersionIsLeftAlone", profile.NewerIgnored, newer},
 		{"owner replaced", "TestOwnerStays", profile.OwnerReplaced, owned},
+		{"log trusted", "TestLogWithoutDatabaseIsDamage", profile.LogTrusted, lostDatabase},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			defer profile.Plant(row.bug)()

@@ -57,6 +57,11 @@ func powerLoss(seed uint64, cuts int) error {
 		if err := w.life(); err != nil {
 			return fmt.Errorf("cut %d: %w", cut, err)
 		}
+		crashed := false
+		d.Edit(logName, func(log []byte) []byte { crashed = profile.LogDamaged(log); return log })
+		if crashed {
+			return fmt.Errorf("cut %d: a log that only lost power counts as damaged", cut)
+		}
 	}
 	if w.acked < uint64(10*cuts) {
 		return fmt.Errorf("only %d messages in %d cuts: nothing was tried", w.acked, cuts)

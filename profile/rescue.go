@@ -40,6 +40,7 @@ type rescueLine struct {
 	Channel     string          `json:"channel"`
 	Text        string          `json:"text"`
 	ID          string          `json:"id"`
+	Account     string          `json:"account,omitempty"` // whose it is; whoever takes the line has to be that
 	Attachments json.RawMessage `json:"attachments,omitempty"`
 	Files       []string        `json:"files,omitempty"` // that were to be uploaded for it
 }
@@ -47,7 +48,7 @@ type rescueLine struct {
 // Rescue saves what can be saved from a profile that Open calls damaged: it writes the messages that weren't sent, parked
 // ones included, to w, one JSON object a line, then moves the damaged files aside within the folder, so that Open makes a
 // new profile. It works on a copy; the files themselves are never written. Where SQLite can't read the file any further,
-// its pages are read for what they hold; if the very first one is lost, messages may be among it that were sent or
+// its pages are read for what they hold, and where it wouldn't read the log, those in the log; if the very first one is lost, messages may be among it that were sent or
 // cancelled long ago: the server knows those that it has by their ids. Where Rescue returns an error nothing was moved,
 // except that it says so: *Error as Open, ErrSound, or w's.
 func Rescue(dir string, w io.Writer) (out Rescued, err error) {
@@ -65,11 +66,12 @@ func Rescue(dir string, w io.Writer) (out Rescued, err error) {
 		return out, folderError(dir, err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(tmp)) }()
+	fault := silentFault(dir, held.me.User != "")
 	names, err := copyFiles(dir, tmp)
 	if err != nil {
 		return out, folderError(dir, err)
 	}
-	entries, paths, err := salvage(context.Background(), filepath.Join(tmp, fileName), &out)
+	entries, paths, err := salvage(context.Background(), filepath.Join(tmp, fileName), fault, &out)
 	if err != nil {
 		return out, (&Profile{dir: dir}).fail(err)
 	}
@@ -79,12 +81,14 @@ func Rescue(dir string, w io.Writer) (out Rescued, err error) {
 		e := entries[place]
 		files, lost := filesOf(e, paths)
 		out.Files += lost
-		if err := enc.Encode(rescueLine{"send", e.Channel, e.Text, e.ID, e.Attachments, files}); err != nil {
+		if err := enc.Encode(rescueLine{"send", e.Channel, e.Text, e.ID, e.Account, e.Attachments, files}); err != nil {
 			return out, fmt.Errorf("write rescued messages: %w", err)
 		}
 		out.Messages++
 	}
-	out.Aside, err = setAside(dir, names, time.Now())
+	if out.Aside, err = setAside(dir, names, time.Now()); err == nil {
+		held.owned("", "") // what Open makes now is nobody's yet
+	}
 	return out, err
 }
 
@@ -134,21 +138,40 @@ func copyFiles(from, to string) (names []string, err error) {
 }
 
 // salvage reads the open entries of a damaged database, by place: from the beginning as far as it goes, then from the
-// end, then from the pages themselves.
-func salvage(ctx context.Context, path string, out *Rescued) (_ map[uint64]outbox.Entry, paths map[string]string, err error) {
+// end, then from the pages themselves. Where fault is one that SQLite passes over, it reads the log itself too.
+func salvage(ctx context.Context, path string, fault error, out *Rescued) (
+	_ map[uint64]outbox.Entry, paths map[string]string, err error,
+) {
 	s := salvaging{
 		found: map[uint64]outbox.Entry{}, seen: map[string]uint64{}, damaged: map[string]bool{}, paths: map[string]string{},
+		faulty: fault != nil,
 	}
-	if out.Cut, err = s.query(ctx, path); err != nil {
-		return nil, nil, err
-	}
-	if out.Cut != nil {
-		if err := s.scan(path); err != nil {
+	merged := path + "-merged"
+	gone, torn := errors.Is(fault, errNoDatabase), errors.Is(fault, errLogDamaged)
+	if gone || torn {
+		if err := mergeLog(path, merged, torn); err != nil { // before SQLite drops what it doesn't read
 			return nil, nil, err
 		}
 	}
+	if out.Cut, err = s.all(ctx, path); err == nil && (gone || torn) {
+		var cut error
+		if cut, err = s.all(ctx, merged); gone {
+			out.Cut = cut // the log may have all
+		}
+	}
+	if out.Cut == nil && torn {
+		out.Cut = fault
+	}
 	out.Damaged = len(s.damaged)
-	return s.found, s.paths, nil
+	return s.found, s.paths, err
+}
+
+// all reads a database by asking SQLite, and where that is stopped by something, which it returns, from the pages.
+func (s salvaging) all(ctx context.Context, path string) (cut, err error) {
+	if cut, err = s.query(ctx, path); err != nil || cut == nil {
+		return nil, err
+	}
+	return cut, s.scan(path)
 }
 
 // query asks SQLite, and returns what stopped it. With writable_schema it takes a file that is shorter than it should be.
@@ -160,7 +183,7 @@ func (s salvaging) query(ctx context.Context, path string) (cut, err error) {
 	}
 	defer db.Close()
 	sqlitefile.Limit(db, 1)
-	if err := soundness(ctx, db); err != nil {
+	if err := soundness(ctx, db); err != nil && (!s.faulty || !errors.Is(err, ErrSound)) {
 		return nil, err
 	}
 	s.readPaths(ctx, db)
@@ -234,6 +257,9 @@ func soundness(ctx context.Context, db *sql.DB) error {
 	if was, err := schemaAt(ctx, version); err != nil || !slices.Equal(is, was) {
 		return err
 	}
+	if version == 0 {
+		return ErrSound // nothing was ever in it
+	}
 	rows, err := db.QueryContext(ctx, `SELECT place, id, data FROM outbox_entries`)
 	if err != nil {
 		return nil
@@ -251,6 +277,7 @@ type salvaging struct {
 	seen    map[string]uint64       // how late what was found of an id is, settled ones too
 	damaged map[string]bool
 	paths   map[string]string // of uploads, by their ids
+	faulty  bool              // something is wrong that SQLite doesn't see
 }
 
 // keep takes an entry, unless a later state of it was found: where the list of free pages is lost, old ones turn up.

@@ -140,6 +140,31 @@ func TestRescueFromTheLog(t *testing.T) {
 	}
 }
 
+// TestRescueSaysWhose: a rescued message goes out as nobody else.
+func TestRescueSaysWhose(t *testing.T) {
+	dir := t.TempDir()
+	p := open(t, dir)
+	err := fill(t, p, 2, func(k int, e *outbox.Entry) {
+		if k == 1 {
+			e.Account = "ada@http://a"
+		}
+	})
+	if err := errors.Join(err, p.Close()); err != nil {
+		t.Fatal(err)
+	}
+	edit(t, dir, noDefinitions(false))
+	var out bytes.Buffer
+	if _, err := profile.Rescue(dir, &out); err != nil {
+		t.Fatal(err)
+	}
+	want := `{"op":"send","channel":"c","text":"queued 0","id":"00000000-0000-7000-8000-000000000000"}
+{"op":"send","channel":"c","text":"queued 1","id":"00000000-0000-7000-8000-000000000001","account":"ada@http://a"}
+`
+	if out.String() != want {
+		t.Errorf("got %s, want %s", &out, want)
+	}
+}
+
 // TestRescueSkipsRecordsWithoutHeader: a record whose header claims to be shorter than its own length is damage, not rows.
 func TestRescueSkipsRecordsWithoutHeader(t *testing.T) {
 	const queued, page, leaf = 3, 4096, 0x0d

@@ -146,6 +146,20 @@ type tokenEvent struct {
 
 func (e tokenEvent) plain() (string, bool) { return "", true }
 
+// diskEvent says whether messages can be kept.
+type diskEvent struct {
+	head
+	OK      bool   `json:"ok"`
+	Message string `json:"message,omitempty"`
+}
+
+func (e diskEvent) plain() (string, bool) {
+	if e.OK {
+		return "messages can be kept again", true
+	}
+	return "messages can't be kept: " + e.Message, true
+}
+
 type errorEvent struct {
 	head
 	Code    string `json:"code"`

@@ -53,6 +53,7 @@ type op struct {
 	Channel     string            `json:"channel"`
 	Text        string            `json:"text"`
 	ID          string            `json:"id"`
+	Account     string            `json:"account"` // send: whose it is, as rescue writes it; nobody else sends it
 	Attachments []json.RawMessage `json:"attachments"`
 	Path        string            `json:"path"`  // upload: the file
 	Files       []string          `json:"files"` // send: files that go with it

@@ -16,8 +16,12 @@ func TestParseOp(t *testing.T) {
 		want op
 		code string
 	}{
-		"send":           {line: `{"op":"send","channel":"general","text":"hi"}`, want: op{Op: "send", Channel: "general", Text: "hi"}},
-		"send with id":   {line: ` {"op":"send","channel":"a","text":"b","id":"c"} `, want: op{Op: "send", Channel: "a", Text: "b", ID: "c"}},
+		"send":         {line: `{"op":"send","channel":"general","text":"hi"}`, want: op{Op: "send", Channel: "general", Text: "hi"}},
+		"send with id": {line: ` {"op":"send","channel":"a","text":"b","id":"c"} `, want: op{Op: "send", Channel: "a", Text: "b", ID: "c"}},
+		"send as": {
+			line: `{"op":"send","channel":"a","text":"b","account":"ada@http://a"}`,
+			want: op{Op: "send", Channel: "a", Text: "b", Account: "ada@http://a"},
+		},
 		"cancel":         {line: `{"op":"cancel","id":"x"}`, want: op{Op: "cancel", ID: "x"}},
 		"status":         {line: `{"op":"status"}`, want: op{Op: "status"}},
 		"quit":           {line: `{"op":"quit"}`, want: op{Op: "quit"}},

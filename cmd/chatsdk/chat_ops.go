@@ -123,6 +123,10 @@ func (c *chat) machineLine(line []byte) {
 }
 
 func (c *chat) send(o op) {
+	if o.Account != "" && o.Account != accountOf(c.user, c.server) {
+		c.fail(o, "other_account", fmt.Errorf("not sent: it is %s's, and this is %s", o.Account, accountOf(c.user, c.server)))
+		return
+	}
 	if o.ID != "" {
 		if e, seen := c.client.Entry(strings.ToLower(o.ID)); seen {
 			c.answerAgain(e)

@@ -111,6 +111,21 @@ func TestPlainOutputObeysNobody(t *testing.T) {
 	}
 }
 
+func TestDiskIsTold(t *testing.T) {
+	for want, err := range map[string]error{
+		`{"ok":true}`: nil, `{"ok":false,"message":"no space"}`: errors.New("no space"),
+	} {
+		e := diskOf(outbox.StoreChange{Err: err})
+		got, failed := json.Marshal(struct {
+			OK      bool   `json:"ok"`
+			Message string `json:"message,omitempty"`
+		}{e.OK, e.Message})
+		if line, notice := e.plain(); failed != nil || string(got) != want || e.Event != "disk" || line == "" || !notice {
+			t.Errorf("%+v, want %s", e, want)
+		}
+	}
+}
+
 func TestOutcomeFollowsQueued(t *testing.T) {
 	o := newOrder(inbox.Processed)
 	sent := func(id string) outbox.Change {

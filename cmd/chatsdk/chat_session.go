@@ -7,6 +7,7 @@ import (
 
 	"github.com/chatsdk/chatsdk"
 	"github.com/chatsdk/chatsdk/inbox"
+	"github.com/chatsdk/chatsdk/outbox"
 	"github.com/chatsdk/chatsdk/realtime"
 	"github.com/chatsdk/chatsdk/token"
 	"github.com/chatsdk/chatsdk/upload"
@@ -120,8 +121,18 @@ func (c *chat) follow(updates <-chan chatsdk.Update) {
 			}
 		case u.Session != nil:
 			c.sessionMoved(*u.Session)
+		case u.Store != nil:
+			c.put(diskOf(*u.Store))
 		}
 	}
+}
+
+func diskOf(s outbox.StoreChange) diskEvent {
+	e := diskEvent{head: now("disk"), OK: s.Err == nil}
+	if s.Err != nil {
+		e.Message = plainError(s.Err)
+	}
+	return e
 }
 
 // followUploads tells what becomes of files. Progress is told as the client tells it, ten times a second at most.

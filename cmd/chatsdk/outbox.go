@@ -11,6 +11,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"github.com/chatsdk/chatsdk"
@@ -175,7 +176,7 @@ func entryOf(e outbox.Entry, files map[string]upload.Upload) entryJSON {
 func newOutboxLs() *cobra.Command {
 	c := &cobra.Command{
 		Use: "ls", Short: "List what isn't sent and what is parked", Args: cobra.NoArgs,
-		Long: `List what isn't sent and what is parked, oldest first. What can't be read is counted on stderr; export has it.`,
+		Long: `List what isn't sent and what is parked, oldest first. What can't be read or queued is counted on stderr; export has it.`,
 	}
 	dir := addProfileFlag(c)
 	all := c.Flags().Bool("all", false, "what is settled too, as far as it is remembered")
@@ -187,7 +188,7 @@ func newOutboxLs() *cobra.Command {
 				return err
 			}
 			if n := q.State().Aside; n > 0 {
-				_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "%d more can't be read; see chatsdk outbox export\n", n)
+				_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "%d more can't be read or queued; see chatsdk outbox export\n", n)
 			}
 			files, err := filesOf(ctx, h)
 			if err != nil {
@@ -276,16 +277,21 @@ func newOutboxAct(name, short string, op outbox.HandOp) *cobra.Command {
 	}
 	dir := addProfileFlag(c)
 	c.RunE = action(func(cmd *cobra.Command, args []string) error {
-		err := withQueue(cmd.Context(), *dir, func(ctx context.Context, h *home, q *outbox.Queue) error {
+		parsed, err := uuid.Parse(args[0])
+		if err != nil || len(args[0]) != len(parsed.String()) {
+			return usage(fmt.Errorf("%q is no id of a message", args[0]), "chatsdk outbox ls --all has them")
+		}
+		id := parsed.String()
+		err = withQueue(cmd.Context(), *dir, func(ctx context.Context, h *home, q *outbox.Queue) error {
 			if op == outbox.HandRetry {
-				if err := retryFiles(ctx, h, q, args[0]); err != nil {
+				if err := retryFiles(ctx, h, q, id); err != nil {
 					return err
 				}
 			}
-			return actOn(ctx, q, op, args[0])
+			return actOn(ctx, q, op, id)
 		})
 		if errors.Is(err, profile.ErrLocked) {
-			if _, err := profile.HandOver(*dir, op, outbox.Entry{ID: args[0]}); err != nil {
+			if _, err := profile.HandOver(*dir, op, outbox.Entry{ID: id}); err != nil {
 				return config(err, "")
 			}
 			_, err := fmt.Fprintln(cmd.ErrOrStderr(), "handed over to the program that has the profile open")
@@ -337,7 +343,7 @@ func retryFiles(ctx context.Context, h *home, q *outbox.Queue, id string) (err e
 	return nil
 }
 
-// asideJSON is a row that can't be read, as export prints it.
+// asideJSON is a row that can't be read, or a message handed over that can't be queued, as export prints it.
 type asideJSON struct {
 	Schema int    `json:"schema"`
 	ID     string `json:"id,omitempty"`
@@ -349,8 +355,8 @@ type asideJSON struct {
 func newOutboxExport() *cobra.Command {
 	c := &cobra.Command{
 		Use: "export", Short: "Write everything as JSON, one object a line", Args: cobra.NoArgs,
-		Long: `Write everything that the queue remembers as JSON, one object a line, what can't be read too: with "state":"unreadable",
-the reason, and what is there in base64.
+		Long: `Write everything that the queue remembers as JSON, one object a line, what can't be read too, and what another program
+handed over and can't be queued: with "state":"unreadable", the reason, and what is there in base64.
 
 With --rescue, from a profile that can't be opened because it is damaged: write the messages that weren't sent, as far as
 they can be read, and set the damaged files aside in the folder, where the next program makes a new profile. The lines are

@@ -120,11 +120,20 @@ func (o sendOptions) handOver(ctx context.Context, locked *profile.LockedError, 
 	if locked.Server != "" && (locked.Server != server || o.user != "" && o.user != locked.User) {
 		return e, config(&profile.OwnerError{Dir: locked.Dir, Server: locked.Server, User: locked.User}, "")
 	}
+	switch {
+	case locked.User != "":
+		e.Account = accountOf(locked.User, locked.Server)
+	case o.user != "": // nobody's profile yet: whoever gets it mustn't send this for somebody else
+		e.Account = accountOf(o.user, server)
+	}
 	if e, err = profile.HandOver(o.profile, outbox.HandSend, e); err != nil {
 		return e, config(err, "see --profile")
 	}
 	return e, nil
 }
+
+// accountOf names a user of a server as a client's queue does.
+func accountOf(user, server string) string { return user + "@" + server }
 
 // serverName is how a server's address is written in a profile.
 func serverName(ctx context.Context, address string) (string, error) {
