@@ -56,7 +56,7 @@ func (e *estimator) Provisional(d time.Duration)   { e.provisional(d) }
 
 func (l *liveness) Begin(t time.Time)                        { l.begin(t) }
 func (l *liveness) Sent(t time.Time, n int, received uint64) { l.sent(t, n, received) }
-func (l *liveness) Proof(sentAt time.Time, received uint64)  { l.proof(sentAt, received) }
+func (l *liveness) Proof(sentAt time.Time, received uint64)  { l.proof(sentAt, sentAt, received) }
 func (l *liveness) ProbeAt(interval time.Duration, ahead int) time.Time {
 	return l.probeAt(interval, ahead)
 }
@@ -111,6 +111,28 @@ func RetryAfter(v string) time.Duration             { return retryAfter(v) }
 // Pack frames commands as the writer does.
 func Pack(p Protocol, cmds [][]byte, limit, count int) [][]byte {
 	return codec(p).pack(cmds, limit, count)
+}
+
+// ProvenByReply says whether the reply to a subscribe command proves that the command arrived, so that nothing is left to
+// be suspicious about.
+func ProvenByReply() (bool, error) {
+	c, err := New(Options{URL: "ws://server"})
+	if err != nil {
+		return false, err
+	}
+	defer c.wg.Wait()
+	defer c.cancel()
+	o := newOwner(c)
+	near, far := net.Pipe()
+	defer near.Close()
+	defer far.Close()
+	t := &transport{gen: 1, c: c, raw: &countedConn{Conn: near, start: time.Now()}, wake: make(chan struct{}, 1), closing: true}
+	o.link = &link{tr: t, pending: make(map[uint32]*command), up: true}
+	o.live.begin(time.Now())
+	s := &Subscription{c: c, channel: "a"}
+	o.addSub(s)
+	o.applyReply(&protocol.Reply{Id: 1, Subscribe: &protocol.SubscribeResult{}}, time.Now())
+	return len(o.live.unproven) == 0, nil
 }
 
 // FeedFrames applies frames of a stranger to an owner with a connection that waits for its connect reply, or has it,

@@ -46,12 +46,14 @@ type owner struct {
 	ghost       *ghost    // the link declared dead last
 	lingering   bool      // the link being dropped becomes the ghost
 	ghostAsked  time.Time // its oldest unanswered probe
+	ghostBytes  int       // what was being uploaded on it
 	lastStandby time.Time
 	lastRedial  time.Time
 	flaps       []time.Time // verdicts of the last minute
 	outage      bool        // since the last verdict a dial didn't get through at once
 	heldUntil   time.Time   // what was sent before was held up by a segment that was lost
 	due         time.Time   // the deadline slept for
+	stamped     time.Time   // the last stamp
 	stalled     time.Time   // when a deadline was last noticed late: what was under way was held up in here
 
 	attempts   []*attempt
