@@ -104,6 +104,10 @@ func (c cause) Delay() time.Duration                 { return c.delay }
 func Pause(c Cause, e Effort, failures int, outage time.Duration, random func(int64) int64) time.Duration {
 	return pause(c, e, failures, outage, random)
 }
+
+// SetWall replaces the clock that goes on while the machine sleeps. Call it before Start.
+func SetWall(c *Client, wall func() time.Time) { c.wall = wall }
+
 func Slept(wall, mono time.Duration) bool           { return slept(wall, mono) }
 func RefreshMargin(ttl time.Duration) time.Duration { return refreshMargin(ttl) }
 func RetryAfter(v string) time.Duration             { return retryAfter(v) }

@@ -193,22 +193,31 @@ func addressGone(a net.Addr) bool {
 // slept says whether the wall clock ran ahead of the monotonic one, which stands still while a machine sleeps.
 func slept(wall, mono time.Duration) bool { return wall-mono > wakeJump }
 
-// noticeWake gives the link a fresh start after a sleep: what is unanswered is asked again with the usual deadline, for
-// the answers may be waiting in the socket. Pending pauses end.
+// noticeWake notices that the machine slept. Nothing tells of it but the wall clock, which is looked at whenever the owner
+// runs: see Effort.WakeInterval.
 func (o *owner) noticeWake(now time.Time) {
-	wall := now.Round(0)
-	jumped := slept(wall.Sub(o.lastWall), now.Sub(o.lastMono))
+	wall := o.c.wall()
+	w, m := wall.Sub(o.lastWall), now.Sub(o.lastMono)
 	o.lastWall, o.lastMono = wall, now
-	if jumped {
-		o.wake(now)
+	if slept(w, m) {
+		o.wake(now, w-m)
 	}
 }
 
-func (o *owner) wake(now time.Time) {
+// wake gives the link a fresh start after a sleep: what is unanswered is asked again with the usual deadline, for
+// the answers may be waiting in the socket. Pending pauses end, but for what is left of one that the server asked for.
+// The token has aged by the sleep, too.
+func (o *owner) wake(now time.Time, sleep time.Duration) {
+	for _, k := range []timerKind{tRetry, tRefresh} {
+		if t := o.timers[k]; !t.IsZero() {
+			o.timers[k] = later(t.Add(-sleep), now)
+		}
+	}
 	if l := o.link; l != nil && l.up {
 		o.live.forgive(now)
 		o.probe(now)
 		return
 	}
+	o.directed = o.directed && o.timers[tRetry].After(now)
 	o.step(inNetworkChanged, cause{reason: ReasonNetworkChanged})
 }

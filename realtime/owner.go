@@ -85,7 +85,7 @@ func newOwner(c *Client) *owner {
 	return &owner{
 		c: c, o: c.o, dial: newDialer(c.o, c.ep), effort: c.o.Profile.Effort(),
 		subs: make(map[string]*Subscription), server: make(map[string]*serverSub),
-		lastWall: now.Round(0), lastMono: now,
+		lastWall: c.wall(), lastMono: now,
 	}
 }
 
@@ -181,6 +181,10 @@ func (o *owner) sleep(now time.Time) time.Duration {
 	}
 	if o.due.IsZero() {
 		return time.Hour
+	}
+	if o.state != Disconnected && o.state != Failed {
+		// Timers stand still while the machine sleeps: a pause of 30 s would go on for what was left of it.
+		o.due = earlier(o.due, now.Add(o.effort.WakeInterval))
 	}
 	o.due = later(o.due, now) // what has just become due isn't late
 	return o.due.Sub(now)
