@@ -187,3 +187,56 @@ func FeedFrames(p Protocol, up bool, frames ...[]byte) error {
 	}
 	return nil
 }
+
+// QueueLength is the number of places in the dispatch queue.
+func QueueLength(c *Client) int {
+	c.disp.mu.Lock()
+	defer c.disp.mu.Unlock()
+	return len(c.disp.items)
+}
+
+// Queue is a dispatch queue by itself, for a few subscriptions.
+type Queue struct {
+	d    *dispatcher
+	subs []*Subscription
+}
+
+// QueueEvent is the N-th event put into a Queue.
+type QueueEvent struct {
+	Sub, N    int
+	Kind      EventKind
+	Recovered bool
+}
+
+func NewQueue(subs int) *Queue {
+	q := &Queue{d: newDispatcher(Options{}.withDefaults(), func() {})}
+	for range subs {
+		q.subs = append(q.subs, &Subscription{channel: "a"})
+	}
+	return q
+}
+
+func (q *Queue) Put(e QueueEvent) {
+	it := q.subs[e.Sub].item(Event{Kind: e.Kind, Recovered: e.Recovered, Offset: uint64(e.N)})
+	if e.Kind == EventPublication {
+		q.d.publication(it)
+		return
+	}
+	q.d.control(it)
+}
+
+func (q *Queue) Length() int { return len(q.d.items) }
+
+func (q *Queue) TakeAll() (es []QueueEvent) {
+	for {
+		it, ok, _ := q.d.take()
+		if !ok {
+			return es
+		}
+		for i, s := range q.subs {
+			if it.removed == &s.removed {
+				es = append(es, QueueEvent{Sub: i, N: int(it.ev.Offset), Kind: it.ev.Kind, Recovered: it.ev.Recovered})
+			}
+		}
+	}
+}
