@@ -19,6 +19,7 @@ type Client struct {
 	box    mailbox        // from callers, who may not
 	hub    *notify.Hub[Change]
 	disp   *dispatcher
+	wall   func() time.Time // the clock that goes on while the machine sleeps
 	once   sync.Once
 
 	mu      sync.Mutex // guards below
@@ -59,6 +60,7 @@ func New(o Options) (*Client, error) {
 	c := &Client{o: o, ep: ep, events: make(chan event), subs: make(map[string]*Subscription)}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.box.wake = make(chan struct{}, 1)
+	c.wall = func() time.Time { return time.Now().Round(0) }
 	c.disp = newDispatcher(o, func() { c.box.put(event{kind: evDrained}) })
 	now := time.Now()
 	c.snap = Snapshot{State: Disconnected, Since: now, Reason: ReasonStart}

@@ -18,6 +18,18 @@ const (
 	// unknownPath is taken for SRTT before the first measure.
 	unknownPath = 500 * time.Millisecond
 
+	// usualRate is the rate in bytes/s that an upload is taken to have until the path shows another one, and lowestRate the
+	// slowest that is waited for. A dead link with bytes on their way is found that much later than an idle one.
+	usualRate  = 64 << 10
+	lowestRate = 2 << 10
+	// rateStep divides the rate when a link was declared dead with bytes on their way: it may have been slow. Two steps
+	// lead to the lowest, since each costs a connection and the upload that was on it.
+	rateStep = 8
+	// bulkUpload is enough to measure a rate with, and someUpload enough to see that it is higher than believed: a loss
+	// costs a small upload most of its rate.
+	bulkUpload = 8 << 10
+	someUpload = 1 << 10
+
 	// rtoMin is what Linux adds to the round trip for its retransmission timeout; others add more.
 	rtoMin = 200 * time.Millisecond
 
@@ -67,6 +79,7 @@ type estimator struct {
 	base, half   time.Duration // minimum of the finished and of the running half window
 	inHalf       int
 	guess        bool // srtt comes from a handshake
+	rate         int  // of uploads, in bytes/s, less than usualRate; 0: that
 }
 
 // observe takes a round trip and says whether it was late.
@@ -159,6 +172,54 @@ func (e *estimator) age() {
 	e.rttvar = max(e.rttvar, e.srtt/2)
 	e.weight, e.late, e.samples, e.inRow, e.clean, e.pardoned = 0, 0, 0, 0, 0, false
 	e.base, e.half, e.inHalf = 0, 0, 0
+	e.rate = 0
+}
+
+func (e *estimator) uploadRate() int {
+	if e.rate == 0 {
+		return usualRate
+	}
+	return e.rate
+}
+
+// uploadTime is how long an answer may be late because of bytes that were sent before what it answers.
+func (e *estimator) uploadTime(bytes int) time.Duration {
+	return min(time.Duration(bytes)*time.Second/time.Duration(e.uploadRate()), uploadMax)
+}
+
+// uploaded takes an upload that arrived for a measure of the rate, of which half is believed: it may get slower.
+func (e *estimator) uploaded(bytes int, took time.Duration) {
+	if bytes < someUpload {
+		return
+	}
+	rate := usualRate
+	if took > 0 {
+		rate = int(min(int64(bytes)*int64(time.Second)/int64(took)/2, usualRate))
+	}
+	if bytes < bulkUpload {
+		rate = max(rate, e.uploadRate())
+	}
+	e.setRate(rate)
+}
+
+// uploadStuck is told of bytes that were on their way when patience ended. If a slow upload explains that, the next one
+// gets more time: without it the same upload would begin again and again, and never arrive.
+func (e *estimator) uploadStuck(bytes int) {
+	if time.Duration(bytes)*time.Second/lowestRate >= e.deadAfter()/2 {
+		e.setRate(e.uploadRate() / rateStep)
+	}
+}
+
+func (e *estimator) setRate(rate int) {
+	if e.rate = max(rate, lowestRate); e.rate >= usualRate {
+		e.rate = 0
+	}
+}
+
+// delayedByUpload says whether an answer is late enough to smell of loss, and the bytes before what it answers may be why.
+func (e *estimator) delayedByUpload(rtt time.Duration, bytes int) bool {
+	base := e.usual()
+	return base > 0 && rtt > base+lateBy(base) && time.Duration(bytes)*time.Second/lowestRate >= rtt-base
 }
 
 // lateShare is the part of answers that came late, 0 to 1.

@@ -56,7 +56,7 @@ func (e *estimator) Provisional(d time.Duration)   { e.provisional(d) }
 
 func (l *liveness) Begin(t time.Time)                        { l.begin(t) }
 func (l *liveness) Sent(t time.Time, n int, received uint64) { l.sent(t, n, received) }
-func (l *liveness) Proof(sentAt time.Time, received uint64)  { l.proof(sentAt, received) }
+func (l *liveness) Proof(sentAt time.Time, received uint64)  { l.proof(sentAt, sentAt, received) }
 func (l *liveness) ProbeAt(interval time.Duration, ahead int) time.Time {
 	return l.probeAt(interval, ahead)
 }
@@ -104,6 +104,10 @@ func (c cause) Delay() time.Duration                 { return c.delay }
 func Pause(c Cause, e Effort, failures int, outage time.Duration, random func(int64) int64) time.Duration {
 	return pause(c, e, failures, outage, random)
 }
+
+// SetWall replaces the clock that goes on while the machine sleeps. Call it before Start.
+func SetWall(c *Client, wall func() time.Time) { c.wall = wall }
+
 func Slept(wall, mono time.Duration) bool           { return slept(wall, mono) }
 func RefreshMargin(ttl time.Duration) time.Duration { return refreshMargin(ttl) }
 func RetryAfter(v string) time.Duration             { return retryAfter(v) }
@@ -111,6 +115,28 @@ func RetryAfter(v string) time.Duration             { return retryAfter(v) }
 // Pack frames commands as the writer does.
 func Pack(p Protocol, cmds [][]byte, limit, count int) [][]byte {
 	return codec(p).pack(cmds, limit, count)
+}
+
+// ProvenByReply says whether the reply to a subscribe command proves that the command arrived, so that nothing is left to
+// be suspicious about.
+func ProvenByReply() (bool, error) {
+	c, err := New(Options{URL: "ws://server"})
+	if err != nil {
+		return false, err
+	}
+	defer c.wg.Wait()
+	defer c.cancel()
+	o := newOwner(c)
+	near, far := net.Pipe()
+	defer near.Close()
+	defer far.Close()
+	t := &transport{gen: 1, c: c, raw: &countedConn{Conn: near, start: time.Now()}, wake: make(chan struct{}, 1), closing: true}
+	o.link = &link{tr: t, pending: make(map[uint32]*command), up: true}
+	o.live.begin(time.Now())
+	s := &Subscription{c: c, channel: "a"}
+	o.addSub(s)
+	o.applyReply(&protocol.Reply{Id: 1, Subscribe: &protocol.SubscribeResult{}}, time.Now())
+	return len(o.live.unproven) == 0, nil
 }
 
 // FeedFrames applies frames of a stranger to an owner with a connection that waits for its connect reply, or has it,
@@ -160,4 +186,57 @@ func FeedFrames(p Protocol, up bool, frames ...[]byte) error {
 		return errors.New("commands are left on a link that is gone")
 	}
 	return nil
+}
+
+// QueueLength is the number of places in the dispatch queue.
+func QueueLength(c *Client) int {
+	c.disp.mu.Lock()
+	defer c.disp.mu.Unlock()
+	return len(c.disp.items)
+}
+
+// Queue is a dispatch queue by itself, for a few subscriptions.
+type Queue struct {
+	d    *dispatcher
+	subs []*Subscription
+}
+
+// QueueEvent is the N-th event put into a Queue.
+type QueueEvent struct {
+	Sub, N    int
+	Kind      EventKind
+	Recovered bool
+}
+
+func NewQueue(subs int) *Queue {
+	q := &Queue{d: newDispatcher(Options{}.withDefaults(), func() {})}
+	for range subs {
+		q.subs = append(q.subs, &Subscription{channel: "a"})
+	}
+	return q
+}
+
+func (q *Queue) Put(e QueueEvent) {
+	it := q.subs[e.Sub].item(Event{Kind: e.Kind, Recovered: e.Recovered, Offset: uint64(e.N)})
+	if e.Kind == EventPublication {
+		q.d.publication(it)
+		return
+	}
+	q.d.control(it)
+}
+
+func (q *Queue) Length() int { return len(q.d.items) }
+
+func (q *Queue) TakeAll() (es []QueueEvent) {
+	for {
+		it, ok, _ := q.d.take()
+		if !ok {
+			return es
+		}
+		for i, s := range q.subs {
+			if it.removed == &s.removed {
+				es = append(es, QueueEvent{Sub: i, N: int(it.ev.Offset), Kind: it.ev.Kind, Recovered: it.ev.Recovered})
+			}
+		}
+	}
 }

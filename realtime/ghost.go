@@ -8,6 +8,7 @@ import "time"
 type ghost struct {
 	tr    *transport
 	asked time.Time // when the oldest unanswered probe was sent
+	bytes int       // what was being uploaded
 }
 
 // ghostAge is how long a dead link is listened to: beyond the longest deadline there is nothing to learn.
@@ -16,7 +17,7 @@ const ghostAge = deadMax
 // haunt keeps the transport of a dead link open for a while. At most one is kept.
 func (o *owner) haunt(t *transport) {
 	o.dropGhost()
-	o.ghost = &ghost{tr: t, asked: o.ghostAsked}
+	o.ghost = &ghost{tr: t, asked: o.ghostAsked, bytes: o.ghostBytes}
 	o.timers[tGhost] = time.Now().Add(ghostAge)
 }
 
@@ -38,7 +39,8 @@ func (o *owner) ghostSpoke(gen uint64, at time.Time, err error) bool {
 	// come over a link whose other direction is dead indeed. And only if others got through at once: an end of an
 	// outage, after which TCP delivers what it kept, tells nothing of losses.
 	through := !o.outage && (o.link != nil || o.waiting != nil)
-	if err == nil && through && o.measure(g.asked, at) {
+	slow := o.est.delayedByUpload(at.Sub(g.asked), g.bytes)
+	if err == nil && through && (slow || o.measure(g.asked, at)) {
 		o.count(func(s *Stats) { s.FalseDead++ })
 	}
 	o.dropGhost()

@@ -65,9 +65,10 @@ func (o *owner) judge(now time.Time) {
 // probe sends a control ping.
 func (o *owner) probe(now time.Time) {
 	l := o.link
-	o.live.sent(now, 0, l.tr.raw.in.Load())
+	at := o.stamp()
+	o.live.sent(at, 0, l.tr.raw.in.Load())
 	o.live.pinged = now
-	l.tr.ping(now)
+	l.tr.ping(at, o.live.waiting)
 	o.count(func(s *Stats) { s.Probes++ })
 }
 
@@ -91,7 +92,7 @@ func (o *owner) suspect(now time.Time) {
 // proof clears suspicion: the link works both ways.
 func (o *owner) proof(sentAt, at time.Time) {
 	l := o.link
-	o.live.proof(sentAt, l.tr.raw.in.Load())
+	o.est.uploaded(o.live.proof(sentAt, later(at.Add(-o.est.srtt), sentAt), l.tr.raw.in.Load()))
 	if !o.suspected || !l.up {
 		return
 	}
@@ -108,7 +109,9 @@ func (o *owner) applyPong(e event) {
 		return
 	}
 	rtt := e.at.Sub(e.sentAt)
-	o.measure(e.sentAt, e.at)
+	if !o.est.delayedByUpload(rtt, e.bytes) {
+		o.measure(e.sentAt, e.at)
+	}
 	o.proof(e.sentAt, e.at)
 	o.roundTrip(rtt, nil)
 	o.snapshot()
@@ -137,8 +140,9 @@ func (o *owner) roundTrip(rtt time.Duration, err error) {
 // linkDead gives the link up.
 func (o *owner) linkDead(now time.Time) {
 	o.count(func(s *Stats) { s.Dead++ })
+	o.est.uploadStuck(o.live.waiting)
 	if len(o.live.unproven) > 0 {
-		o.lingering, o.ghostAsked = true, o.live.unproven[0].at
+		o.lingering, o.ghostAsked, o.ghostBytes = true, o.live.unproven[0].at, o.live.waiting
 		o.roundTrip(now.Sub(o.live.unproven[0].at), ErrLinkDead)
 	}
 	o.flaps = append(o.flaps, now)
@@ -189,22 +193,31 @@ func addressGone(a net.Addr) bool {
 // slept says whether the wall clock ran ahead of the monotonic one, which stands still while a machine sleeps.
 func slept(wall, mono time.Duration) bool { return wall-mono > wakeJump }
 
-// noticeWake gives the link a fresh start after a sleep: what is unanswered is asked again with the usual deadline, for
-// the answers may be waiting in the socket. Pending pauses end.
+// noticeWake notices that the machine slept. Nothing tells of it but the wall clock, which is looked at whenever the owner
+// runs: see Effort.WakeInterval.
 func (o *owner) noticeWake(now time.Time) {
-	wall := now.Round(0)
-	jumped := slept(wall.Sub(o.lastWall), now.Sub(o.lastMono))
+	wall := o.c.wall()
+	w, m := wall.Sub(o.lastWall), now.Sub(o.lastMono)
 	o.lastWall, o.lastMono = wall, now
-	if jumped {
-		o.wake(now)
+	if slept(w, m) {
+		o.wake(now, w-m)
 	}
 }
 
-func (o *owner) wake(now time.Time) {
+// wake gives the link a fresh start after a sleep: what is unanswered is asked again with the usual deadline, for
+// the answers may be waiting in the socket. Pending pauses end, but for what is left of one that the server asked for.
+// The token has aged by the sleep, too.
+func (o *owner) wake(now time.Time, sleep time.Duration) {
+	for _, k := range []timerKind{tRetry, tRefresh} {
+		if t := o.timers[k]; !t.IsZero() {
+			o.timers[k] = later(t.Add(-sleep), now)
+		}
+	}
 	if l := o.link; l != nil && l.up {
 		o.live.forgive(now)
 		o.probe(now)
 		return
 	}
+	o.directed = o.directed && o.timers[tRetry].After(now)
 	o.step(inNetworkChanged, cause{reason: ReasonNetworkChanged})
 }

@@ -37,6 +37,7 @@ const (
 type command struct {
 	kind commandKind
 	at   time.Time
+	due  time.Time // when it should have been answered
 	sub  *Subscription
 	call *call // nil after the caller has gone
 }
@@ -63,9 +64,9 @@ func (o *owner) begin(now time.Time) {
 		return
 	}
 	o.transmit(now, cmds)
-	l.tr.ping(now) // measures the path while the server works on connect
+	l.tr.ping(now, o.live.waiting) // measures the path while the server works on connect
 	o.live.sent(now, 0, l.tr.raw.in.Load())
-	o.timers[tConnect] = now.Add(o.attemptTimeout())
+	o.timers[tConnect] = now.Add(o.attemptTimeout() + o.est.uploadTime(o.live.waiting))
 	if o.effort.Overlap > 0 {
 		o.timers[tOverlap] = now.Add(o.patience())
 	}
@@ -94,23 +95,39 @@ func (o *owner) encode(cmds [][]byte, rec *command, cmd *protocol.Command) [][]b
 		return cmds
 	}
 	l.lastID++
-	rec.at = time.Now()
+	rec.at = o.stamp()
+	cmds = append(cmds, b)
+	rec.due = time.Now().Add(o.o.CommandTimeout)
+	if n := o.live.waiting + size(cmds); n >= bulkUpload {
+		rec.due = rec.due.Add(o.est.uploadTime(n))
+	}
 	l.pending[cmd.Id] = rec
-	o.timers[tCommands] = soonest(o.timers[tCommands], rec.at.Add(o.o.CommandTimeout))
-	return append(cmds, b)
+	o.timers[tCommands] = soonest(o.timers[tCommands], rec.due)
+	return cmds
 }
 
-// transmit queues commands that the server must answer, and a probe behind them.
+func size(cmds [][]byte) (n int) {
+	for _, c := range cmds {
+		n += len(c)
+	}
+	return n
+}
+
+// stamp is the present moment, later than any that was given before: what an answer proves depends on the order in which
+// things were sent.
+func (o *owner) stamp() time.Time {
+	o.stamped = later(time.Now(), o.stamped.Add(1))
+	return o.stamped
+}
+
+// transmit queues commands that the server must answer, and a probe behind them. now is a stamp from before the commands
+// were encoded: the answer to one of them proves that they arrived.
 func (o *owner) transmit(now time.Time, cmds [][]byte) bool {
 	l := o.link
 	if !l.tr.send(cmds...) {
 		return false
 	}
-	n := 0
-	for _, c := range cmds {
-		n += len(c)
-	}
-	o.live.sent(now, n, l.tr.raw.in.Load())
+	o.live.sent(now, size(cmds), l.tr.raw.in.Load())
 	if l.up && o.live.pingBehind(now, o.effort.ProbeInterval) {
 		o.probe(now)
 	}
@@ -228,6 +245,7 @@ func (o *owner) connectTimedOut() {
 	if o.link == nil || o.link.up {
 		return
 	}
+	o.est.uploadStuck(o.live.waiting)
 	o.linkEnded(cause{class: classLocal, reason: ReasonUnreachable, err: errNoConnectReply})
 }
 
@@ -240,8 +258,8 @@ func (o *owner) commandsTimedOut(now time.Time) {
 		return
 	}
 	for id, cmd := range l.pending {
-		if at := cmd.at.Add(o.o.CommandTimeout); now.Before(at) {
-			o.timers[tCommands] = soonest(o.timers[tCommands], at)
+		if now.Before(cmd.due) {
+			o.timers[tCommands] = soonest(o.timers[tCommands], cmd.due)
 			continue
 		}
 		switch cmd.kind {

@@ -12,9 +12,9 @@ const (
 )
 
 const (
-	// slowestRate is the slowest upload that is not to be taken for a dead link: a probe waits behind what was sent
-	// before it.
-	slowestRate = 64 << 10 // bytes/s
+	// uploadMax is the longest that a probe is waited for because of what was sent before it: the longest frame at the
+	// slowest rate.
+	uploadMax = 30 * time.Second
 	// bulk is the amount received since a probe was sent that shows a busy link rather than a dead one.
 	bulk = 8 << 10
 	// bulkMax is the longest that a busy link may leave a probe unanswered.
@@ -35,7 +35,9 @@ const (
 // arrived, and that the way back works. A push proves only the way back, and is therefore no answer. Pure: time comes in.
 type liveness struct {
 	unproven []sentMark // oldest first
+	waiting  int        // bytes of unproven
 	proven   time.Time  // when what was proven last had been sent, or when the link began
+	arrived  time.Time  // when it reached the server, which is when the server began to get what comes behind it
 	pinged   time.Time  // when the last ping was sent
 	recvMark uint64     // bytes received when the oldest unproven was sent
 	grace    time.Time  // no verdict before
@@ -54,6 +56,7 @@ func (l *liveness) sent(now time.Time, bytes int, received uint64) {
 	if len(l.unproven) == 0 {
 		l.recvMark = received
 	}
+	l.waiting += bytes
 	if n := len(l.unproven); n >= maxUnproven {
 		l.unproven[n-1].bytes += bytes
 		return
@@ -61,16 +64,24 @@ func (l *liveness) sent(now time.Time, bytes int, received uint64) {
 	l.unproven = append(l.unproven, sentMark{now, bytes})
 }
 
-// proof notes an answer to something sent at sentAt.
-func (l *liveness) proof(sentAt time.Time, received uint64) {
+// proof notes an answer to something that was sent at sentAt and reached the server at arrived. It returns the bytes that
+// it proves to have been uploaded, and how long that took.
+func (l *liveness) proof(sentAt, arrived time.Time, received uint64) (bytes int, took time.Duration) {
 	i := 0
 	for i < len(l.unproven) && !l.unproven[i].at.After(sentAt) {
+		bytes += l.unproven[i].bytes
 		i++
+	}
+	if i > 0 {
+		took = arrived.Sub(later(l.unproven[0].at, l.arrived))
+		l.arrived = later(l.arrived, arrived)
+		l.waiting -= bytes
 	}
 	l.unproven = append(l.unproven[:0], l.unproven[i:]...)
 	l.recvMark = received
 	l.proven = later(l.proven, sentAt)
 	l.graced = false
+	return bytes, took
 }
 
 // deadlines are the moments at which the link becomes suspect and dead if nothing comes; zero if nothing is unproven.
@@ -78,12 +89,8 @@ func (l *liveness) deadlines(e *estimator, widen int, received uint64, lastRecv 
 	if len(l.unproven) == 0 {
 		return time.Time{}, time.Time{}
 	}
-	bytes := 0
-	for _, m := range l.unproven {
-		bytes += m.bytes
-	}
-	extra := time.Duration(bytes) * time.Second / slowestRate
-	first := l.unproven[0].at
+	extra := e.uploadTime(l.waiting)
+	first := later(l.unproven[0].at, l.arrived) // while an upload gets on, what is behind it has its time from there
 	d1, d2 := e.suspectAfter(), min(e.deadAfter()<<widen, deadMax)
 	suspectAt, deadAt = first.Add(d1+extra), first.Add(d2+extra)
 	if received >= l.recvMark+bulk {

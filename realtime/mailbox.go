@@ -45,6 +45,7 @@ type event struct {
 	phases  Phases
 	replies []*protocol.Reply
 	sentAt  time.Time // evPong: when the ping was sent
+	bytes   int       // evPong: how many were sent before it and not known to have arrived
 	at      time.Time // when it happened, which is before it is handled
 	token   string
 	err     error

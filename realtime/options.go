@@ -81,8 +81,8 @@ type Options struct {
 	FrameCommands int
 	// ReadLimit is the longest frame taken, in bytes. Defaults to 16 MiB: a recovered batch is far above 32 KiB.
 	ReadLimit int64
-	// CommandTimeout ends an RPC that a working link leaves unanswered, and reconnects if it was a subscribe.
-	// Defaults to 10 s.
+	// CommandTimeout ends an RPC that a working link leaves unanswered, and reconnects if it was a subscribe. It begins
+	// when the command should have been uploaded, at the rate that the path showed. Defaults to 10 s.
 	CommandTimeout time.Duration
 	// TokenTimeout bounds one call of the token source. Defaults to 10 s: the server closes sockets that don't
 	// authenticate after 15 s.

@@ -46,12 +46,14 @@ type owner struct {
 	ghost       *ghost    // the link declared dead last
 	lingering   bool      // the link being dropped becomes the ghost
 	ghostAsked  time.Time // its oldest unanswered probe
+	ghostBytes  int       // what was being uploaded on it
 	lastStandby time.Time
 	lastRedial  time.Time
 	flaps       []time.Time // verdicts of the last minute
 	outage      bool        // since the last verdict a dial didn't get through at once
 	heldUntil   time.Time   // what was sent before was held up by a segment that was lost
 	due         time.Time   // the deadline slept for
+	stamped     time.Time   // the last stamp
 	stalled     time.Time   // when a deadline was last noticed late: what was under way was held up in here
 
 	attempts   []*attempt
@@ -83,7 +85,7 @@ func newOwner(c *Client) *owner {
 	return &owner{
 		c: c, o: c.o, dial: newDialer(c.o, c.ep), effort: c.o.Profile.Effort(),
 		subs: make(map[string]*Subscription), server: make(map[string]*serverSub),
-		lastWall: now.Round(0), lastMono: now,
+		lastWall: c.wall(), lastMono: now,
 	}
 }
 
@@ -179,6 +181,10 @@ func (o *owner) sleep(now time.Time) time.Duration {
 	}
 	if o.due.IsZero() {
 		return time.Hour
+	}
+	if o.state != Disconnected && o.state != Failed {
+		// Timers stand still while the machine sleeps: a pause of 30 s would go on for what was left of it.
+		o.due = earlier(o.due, now.Add(o.effort.WakeInterval))
 	}
 	o.due = later(o.due, now) // what has just become due isn't late
 	return o.due.Sub(now)

@@ -39,6 +39,8 @@ type Effort struct {
 	Overlap time.Duration
 	// Dials is the most dials alive at a time.
 	Dials int
+	// WakeInterval is how often the clock is looked at for a sleep of the machine, while anything is waited for.
+	WakeInterval time.Duration
 	// StandbyInterval is the shortest time between two standby dials on suspicion.
 	StandbyInterval time.Duration
 }
@@ -55,6 +57,7 @@ func (p Profile) Effort() Effort {
 			Spread:          5 * time.Second,
 			Overlap:         0,
 			Dials:           1,
+			WakeInterval:    10 * time.Second, // each look wakes the processor
 			StandbyInterval: time.Minute,
 		}
 	}
@@ -67,6 +70,7 @@ func (p Profile) Effort() Effort {
 		Spread:          time.Second,
 		Overlap:         500 * time.Millisecond, // a dial that began before the heal sits in SYN back-off: start a fresh one
 		Dials:           4,
+		WakeInterval:    time.Second,
 		StandbyInterval: 10 * time.Second,
 	}
 }

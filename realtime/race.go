@@ -15,6 +15,9 @@ const (
 	// patienceMin and patienceMax bound the time for the connect reply before another dial is started beside it.
 	patienceMin = time.Second
 	patienceMax = 5 * time.Second
+	// unknownOverlap is the pause between overlapping dials while nothing is known of the path: beyond the round trip of a
+	// very slow one, and short enough for the end of an outage to be caught up within 2 s.
+	unknownOverlap = 1250 * time.Millisecond
 )
 
 // dialNow uses the standby if there is one, else starts an attempt unless one is under way.
@@ -71,6 +74,9 @@ func (o *owner) overlapAfter() time.Duration {
 	if o.effort.Overlap == 0 {
 		return 0
 	}
+	if o.est.srtt == 0 {
+		return max(o.effort.Overlap, unknownOverlap)
+	}
 	return max(o.effort.Overlap, o.est.srtt*9/4) // TLS or upgrade may need two round trips behind a proxy
 }
 
@@ -98,9 +104,12 @@ func (o *owner) overlap(now time.Time) {
 		}
 		return
 	}
-	moved := false
+	moved, step := false, o.overlapAfter()
+	if o.est.srtt > 0 {
+		step /= 2 // a round trip and a bit
+	}
 	for _, a := range o.attempts {
-		moved = moved || a.stage > stageDial && now.Sub(a.moved) < o.overlapAfter()/2
+		moved = moved || a.stage > stageDial && now.Sub(a.moved) < step
 	}
 	if !moved {
 		if len(o.attempts) >= o.effort.Dials {

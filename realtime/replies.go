@@ -123,7 +123,7 @@ func (o *owner) applyRefresh(r *protocol.Reply) {
 }
 
 func (o *owner) sendRefresh(token string) {
-	now := time.Now()
+	now := o.stamp()
 	cmds := o.encode(nil, &command{kind: cmdRefresh}, &protocol.Command{Refresh: &protocol.RefreshRequest{Token: token}})
 	o.transmit(now, cmds)
 }

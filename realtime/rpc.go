@@ -2,7 +2,6 @@ package realtime
 
 import (
 	"encoding/json"
-	"time"
 
 	"github.com/centrifugal/protocol"
 )
@@ -62,7 +61,7 @@ func (o *owner) startCall(c *call) {
 		c.settle(nil, ErrBusy)
 		return
 	}
-	now := time.Now()
+	now := o.stamp()
 	cmds := o.encode(nil, &command{kind: cmdCall, call: c}, &protocol.Command{Rpc: &protocol.RPCRequest{Method: c.method, Data: c.data}})
 	if len(cmds) == 0 {
 		c.settle(nil, ErrTooLarge)

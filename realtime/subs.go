@@ -69,7 +69,8 @@ func (o *owner) subscribe(s *Subscription) {
 	if o.link == nil || s.behind {
 		return // begin, or queueDrained, will
 	}
-	if cmds := o.encodeSubscribe(nil, s); len(cmds) > 0 && !o.transmit(time.Now(), cmds) {
+	now := o.stamp()
+	if cmds := o.encodeSubscribe(nil, s); len(cmds) > 0 && !o.transmit(now, cmds) {
 		o.retrySub(s)
 	}
 }
@@ -94,9 +95,10 @@ func (o *owner) unsubscribe(s *Subscription) {
 	if o.link == nil || !had {
 		return
 	}
+	now := o.stamp()
 	cmds := o.encode(nil, &command{kind: cmdUnsubscribe},
 		&protocol.Command{Unsubscribe: &protocol.UnsubscribeRequest{Channel: s.channel}})
-	if len(cmds) > 0 && !o.transmit(time.Now(), cmds) {
+	if len(cmds) > 0 && !o.transmit(now, cmds) {
 		o.linkEnded(cause{class: classLocal, reason: ReasonResync, err: ErrBusy})
 	}
 }

@@ -110,10 +110,7 @@ func (t *transport) gone(err error) {
 
 // send queues encoded commands and says whether there was room. Everything of one call is packed together.
 func (t *transport) send(cmds ...[]byte) bool {
-	n := 0
-	for _, c := range cmds {
-		n += len(c)
-	}
+	n := size(cmds)
 	t.mu.Lock()
 	if t.queued+n > t.c.o.SendLimit && t.queued > 0 {
 		t.mu.Unlock()
@@ -161,11 +158,11 @@ func (t *transport) writeFailed(err error) {
 }
 
 // ping sends a control ping and tells the owner when its pong came. The server answers it out of its reader, so that
-// it measures the path and not the server's work.
-func (t *transport) ping(now time.Time) {
+// it measures the path and not the server's work. before is the number of bytes sent before it that may be on their way.
+func (t *transport) ping(now time.Time, before int) {
 	t.c.wg.Go(func() {
 		if t.ws.Ping(t.ctx) == nil {
-			t.c.post(event{kind: evPong, gen: t.gen, sentAt: now, at: time.Now()})
+			t.c.post(event{kind: evPong, gen: t.gen, sentAt: now, bytes: before, at: time.Now()})
 		}
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -145,6 +146,8 @@ type follower struct {
 	kinds   []string
 	caught  time.Time // last EventCaughtUp
 	changes []realtime.Change
+
+	slept atomic.Int64 // how far the wall clock is ahead
 }
 
 func newFollower(t *testing.T, n *simNet, o realtime.Options) *follower {
@@ -161,6 +164,7 @@ func newFollower(t *testing.T, n *simNet, o realtime.Options) *follower {
 		t.Fatal(err)
 	}
 	f := &follower{Client: c, t: t}
+	realtime.SetWall(c, func() time.Time { return time.Now().Round(0).Add(time.Duration(f.slept.Load())) })
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,9 @@
 package scenario
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 // PlantBatchReversed makes the stores of worlds take batches in reverse until the returned function is called.
 func PlantBatchReversed() (stop func()) {
@@ -16,6 +19,7 @@ const (
 	BugNoKeys      = bugNoKeys
 	BugAckUnstored = bugAckUnstored
 	BugSlowDials   = bugSlowDials
+	BugRestless    = bugRestless
 )
 
 // Plant makes a mistake until the returned function is called.
@@ -26,6 +30,17 @@ func Plant(b Bug) (stop func()) {
 
 // InOrder is inOrder.
 var InOrder = inOrder
+
+// DemoVirtual is Demo in virtual time.
+func DemoVirtual(ctx context.Context, o DemoOptions) (Report, error) {
+	w, err := NewVirtualWorld(ctx, WorldOptions{Seed: o.Seed, Link: demoLink()})
+	if err != nil {
+		return Report{}, err
+	}
+	r, err := playDemo(ctx, w, o)
+	r.Clock = "virtual"
+	return r, errors.Join(err, w.Close())
+}
 
 // Settle is settle.
 func (w *World) Settle(ctx context.Context) error { return settle(ctx, w) }

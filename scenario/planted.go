@@ -13,6 +13,8 @@ const (
 	bugAckUnstored
 	// bugSlowDials: a device's dials take long.
 	bugSlowDials
+	// bugRestless: the demo's slow path resets the connection, as a client does that takes slow for dead.
+	bugRestless
 )
 
 var planted = noBug

@@ -27,6 +27,16 @@ type FaultReport struct {
 	Name string `json:"name"`
 	Recovery
 	LimitNS time.Duration `json:"limitNs,omitempty"` // for CatchUp; 0 means none
+	Calm    *Calm         `json:"calm,omitempty"`    // in place of a recovery, where the connection is to live through it
+}
+
+// Calm is what a client did in a fault that asks nothing of it but patience.
+type Calm struct {
+	Reconnects int           `json:"reconnects"`
+	Resends    int           `json:"resends"` // transmissions after the first
+	Dials      int           `json:"dials"`   // connections begun, used or not
+	Acked      int           `json:"acked"`   // messages
+	Slowest    time.Duration `json:"slowestNs"`
 }
 
 // Spread is a distribution in nearest-rank percentiles.
@@ -45,6 +55,17 @@ func (r *Report) recovery(name string, m Recovery, limit time.Duration) {
 	r.Faults = append(r.Faults, FaultReport{Name: name, Recovery: m, LimitNS: limit})
 	if limit > 0 && m.CatchUp > limit {
 		r.problem("%s: caught up after %v, at most %v is allowed", name, ms(m.CatchUp), limit)
+	}
+}
+
+// calm notes a fault that was to be lived through.
+func (r *Report) calm(name string, m Calm) {
+	r.Faults = append(r.Faults, FaultReport{Name: name, Calm: &m})
+	if m.Reconnects > 0 || m.Resends > 0 {
+		r.problem("%s: %d reconnects and %d messages sent again, and none is needed", name, m.Reconnects, m.Resends)
+	}
+	if m.Acked == 0 {
+		r.problem("%s: no message was acknowledged in it: it shows nothing", name)
 	}
 }
 
@@ -70,6 +91,11 @@ func (r Report) String() string {
 		fmt.Fprintf(&b, "     %v\n", u)
 	}
 	for _, f := range r.Faults {
+		if m := f.Calm; m != nil {
+			fmt.Fprintf(&b, "     %-16s %d reconnects, %d dials, %d resends; %d messages acknowledged, the slowest after %v\n",
+				f.Name, m.Reconnects, m.Dials, m.Resends, m.Acked, ms(m.Slowest))
+			continue
+		}
 		fmt.Fprintf(&b, "     %-16s detected %6v  connected %6v  caught up %6v", f.Name, ms(f.Detect), ms(f.Connect), ms(f.CatchUp))
 		if f.LimitNS > 0 {
 			fmt.Fprintf(&b, "  (limit %v)", f.LimitNS)

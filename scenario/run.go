@@ -125,10 +125,16 @@ func talkThrough(ctx context.Context, w *World, s Scenario, o RunOptions, r *Rep
 	work := startWork(ctx, w, s.Every)
 	pause(ctx, s.Warm)
 	for _, f := range s.Faults {
+		calm := watchCalm(w.Clients()[0])
 		m, err := play(ctx, w, w.Clients()[0], f)
-		if err != nil {
+		switch {
+		case err != nil:
 			r.problem("%s: %v", f.Name, err)
-		} else {
+		case f.Unnoticed:
+			pause(ctx, s.Gap) // what was sent last is answered
+			r.calm(f.Name, calm())
+			continue
+		default:
 			r.recovery(f.Name, m, s.Thresholds.CatchUpWithin)
 		}
 		if o.Out != nil {
@@ -251,6 +257,29 @@ func settle(ctx context.Context, w *World) error {
 	})
 }
 
+// watchCalm returns what the client needlessly did from now on until the returned function is called.
+func watchCalm(c *Client) func() Calm {
+	read := func() (Calm, int) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return Calm{Reconnects: c.seen.reconnect, Resends: c.resends, Dials: int(c.Link.Stats().Dials)}, len(c.acks)
+	}
+	before, acked := read()
+	return func() Calm {
+		after, _ := read()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		m := Calm{
+			Reconnects: after.Reconnects - before.Reconnects, Resends: after.Resends - before.Resends, Dials: after.Dials - before.Dials,
+		}
+		for _, d := range c.acks[acked:] {
+			m.Acked++
+			m.Slowest = max(m.Slowest, d)
+		}
+		return m
+	}
+}
+
 // judgeClients compares what the clients did with the thresholds.
 func (r *Report) judgeClients(w *World, t Thresholds) {
 	var acks []time.Duration
@@ -259,6 +288,9 @@ func (r *Report) judgeClients(w *World, t Thresholds) {
 		acks = append(acks, c.acks...)
 		reconnects, resends := c.seen.reconnect, c.resends
 		c.mu.Unlock()
+		if dials := int(c.Link.Stats().Dials); t.Dials > 0 && dials > t.Dials {
+			r.problem("%s began %d connections, at most %d are needed", c.Name, dials, t.Dials)
+		}
 		if t.Reconnects >= 0 && reconnects > t.Reconnects {
 			r.problem("%s reconnected %d times, at most %d are needed", c.Name, reconnects, t.Reconnects)
 		}

@@ -47,7 +47,7 @@ type Fault struct {
 	FromEnd bool
 	// HTTP is what has to hold around it where clients talk by HTTP alone; they wait for no recovery.
 	HTTP HTTPBounds
-	// Unnoticed says that the connection is expected to live through it.
+	// Unnoticed says that the connection is expected to live through it, and no message to be sent twice.
 	Unnoticed bool
 }
 
@@ -57,6 +57,7 @@ type Thresholds struct {
 	CatchUpWithin time.Duration // after each fault; 0 means not asked
 	Reconnects    int           // most connections after the first, of each client; -1 means not asked
 	Resends       int           // most transmissions after the first of any message; -1 means not asked
+	Dials         int           // most connections begun by each client, those of HTTP included; 0 means not asked
 
 	// HTTP makes the clients talk by HTTP requests alone, without a connection, and is then all that is asked; or nil.
 	HTTP *HTTPThresholds
@@ -112,14 +113,14 @@ func All() []Scenario {
 			Why:        "over a satellite or a full cell, clients with fixed timeouts never connect, or send twice",
 			Link:       faultnet.Symmetric(500 * time.Millisecond),
 			Warm:       20 * time.Second,
-			Thresholds: Thresholds{AckWithin: 2 * time.Second},
+			Thresholds: Thresholds{AckWithin: 2 * time.Second, Dials: 2},
 		},
 		{
 			ID: "1-hard", Name: "very slow network",
 			Why:        "500 ms each way is 1 s for each round trip: even one needless trip is felt",
 			Link:       faultnet.Symmetric(time.Second),
 			Warm:       20 * time.Second,
-			Thresholds: Thresholds{AckWithin: 2 * time.Second},
+			Thresholds: Thresholds{AckWithin: 2 * time.Second, Dials: 2},
 		},
 		{
 			ID: "5", Name: "WebSocket lost",

@@ -1,8 +1,11 @@
 package server_test
 
 import (
+	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path"
@@ -11,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chatsdk/chatsdk/internal/wire"
 	"github.com/chatsdk/chatsdk/server"
@@ -69,6 +73,8 @@ func TestNobodyElseReadsAPrivateChannel(t *testing.T) {
 	}
 	batchAsEve(t, w, secret)
 	realtimeAsEve(t, w, secret)
+	streamAs(t, w, w.token("eve"), secret)
+	streamAs(t, w, "", secret)
 	var page wire.HistoryReply
 	w.expect("", "GET", messages, w.token("bob"), nil).into(t, &page)
 	if len(page.Messages) != 1 || page.Messages[0].Text != secret || len(page.Messages[0].Attachments) == 0 {
@@ -144,6 +150,72 @@ func realtimeAsEve(t *testing.T, w *world, secret string) {
 			t.Errorf("eve got %+v", p)
 		default:
 		}
+	}
+}
+
+// streamAs asks for the private channel over http_stream, with its first request and with a later one by emulation: as a
+// user who isn't a member, or as nobody if token is "". While it listens the channel gets a message.
+func streamAs(t *testing.T, w *world, token, secret string) {
+	t.Helper()
+	lines := func(cmds ...object) string {
+		var out []string
+		for _, c := range cmds {
+			b, err := json.Marshal(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, string(b))
+		}
+		return strings.Join(out, "\n")
+	}
+	connect := object{"id": 1, "connect": object{"token": token, "subs": object{"secret": object{"recover": true}}}}
+	subscribe := object{"id": 2, "subscribe": object{"channel": "secret", "recover": true, "epoch": "x"}}
+	body := lines(connect, subscribe)
+	c := w.post("/connection/http_stream", len(body), body)
+	_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
+	res, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = errors.Join(c.Close(), res.Body.Close()) }() // in this order, or Close reads the stream to its end
+	in := bufio.NewScanner(res.Body)
+	next := func() (f struct {
+		ID      uint32
+		Error   *struct{ Code uint32 }
+		Connect *struct{ Session, Node string }
+	}) {
+		if in.Scan() && (strings.Contains(in.Text(), secret) || json.Unmarshal(in.Bytes(), &f) != nil) {
+			t.Errorf("http_stream answers %q with %s", token, in.Bytes())
+		}
+		return f
+	}
+	first := next()
+	if token == "" {
+		if first.Connect != nil {
+			t.Errorf("nobody is let in: %s", in.Bytes())
+		}
+		return
+	}
+	if first.Connect == nil || first.Connect.Session == "" {
+		t.Fatalf("eve isn't let in: %s", in.Bytes())
+	}
+	if f := next(); f.ID != 2 || f.Error == nil || f.Error.Code != 103 {
+		t.Errorf("subscribe over http_stream: %s", in.Bytes())
+	}
+	for i, cmd := range []object{
+		{"subscribe": object{"channel": "secret"}}, {"publish": object{"channel": "secret", "data": object{}}},
+		{"history": object{"channel": "secret", "limit": 10}}, {"rpc": object{"method": wire.RPCHistory, "data": wire.HistoryRequest{Channel: "secret"}}},
+	} {
+		cmd["id"] = 3 + i
+		w.call("POST", "/emulation", "", object{"session": first.Connect.Session, "node": first.Connect.Node, "data": lines(cmd)})
+		if f := next(); f.ID != uint32(3+i) || f.Error == nil {
+			t.Errorf("%v by emulation: %s", cmd, in.Bytes())
+		}
+	}
+	// Without the session of a stream nothing can be asked.
+	a := w.call("POST", "/emulation", "", object{"session": "x", "node": first.Connect.Node, "data": lines(object{"id": 9, "subscribe": object{"channel": "secret"}})})
+	if strings.Contains(string(a.body), secret) {
+		t.Errorf("emulation answers nobody: %s", a.body)
 	}
 }
 

@@ -119,9 +119,9 @@ func (s *Server) api(route string, m methods) http.Handler {
 			m.refuse(rec, r)
 			return
 		}
+		defer s.bodies.limit(w, r, requestTimeout)()
 		rc := http.NewResponseController(w)
-		_ = rc.SetReadDeadline(start.Add(requestTimeout)) // not every ResponseWriter can
-		_ = rc.SetWriteDeadline(start.Add(2 * requestTimeout))
+		_ = rc.SetWriteDeadline(start.Add(2 * requestTimeout))  // not every ResponseWriter can
 		defer func() { _ = rc.SetWriteDeadline(time.Time{}) }() // the connection goes on
 		r.Body = http.MaxBytesReader(w, r.Body, int64(s.cfg.Limits.FrameBytes))
 		h(rec, r)
@@ -213,6 +213,9 @@ func (s *Server) realtime(route string, next http.Handler) http.Handler {
 		if route != "websocket" && r.Method != http.MethodPost {
 			methods{http.MethodPost: func(http.ResponseWriter, *http.Request) {}}.refuse(w, r)
 			return
+		}
+		if route != "websocket" { // Centrifuge reads the body to its end before it asks who sent it
+			defer s.bodies.limit(w, r, requestTimeout)()
 		}
 		next.ServeHTTP(w, r)
 	})

@@ -91,6 +91,7 @@ func (s *Server) finish(ctx context.Context, h *http.Server) error {
 		return err
 	}
 	s.net.dropSilent()
+	s.bodies.hurry(lastBodies)
 	return h.Shutdown(ctx)
 }
 

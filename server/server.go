@@ -49,6 +49,7 @@ type Server struct {
 	net     *netConns
 	uploads *uploads.Handler // nil if files aren't taken
 	active  activity
+	bodies  bodies
 
 	dummyHash string // takes as long to verify as a true one
 	probe     probe

@@ -2,12 +2,26 @@ package main
 
 import (
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/chatsdk/chatsdk/scenario"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"chatsdk": main, "uploader": uploader, "leanserver": leanServer})
+	testscript.Main(m, map[string]func(){"chatsdk": main, "uploader": uploader, "leanserver": leanServer, "hopeless": hopeless})
+}
+
+// hopeless is the program with a scenario that can't be fast enough, and one that can.
+func hopeless() {
+	allScenarios = func() []scenario.Scenario {
+		quick := scenario.Scenario{Warm: time.Second, Gap: time.Millisecond, Every: 100 * time.Millisecond, Thresholds: scenario.Thresholds{Resends: -1}}
+		late := quick
+		quick.ID, late.ID, late.Thresholds.AckWithin = "quick", "late", time.Nanosecond
+		return []scenario.Scenario{quick, late}
+	}
+	main()
 }
 
 func TestScripts(t *testing.T) {
@@ -32,6 +46,7 @@ func TestScripts(t *testing.T) {
 			"control":  cmdControl,
 			"random":   cmdRandom,
 			"truncate": cmdTruncate,
+			"cert":     cmdCert,
 		},
 	})
 }

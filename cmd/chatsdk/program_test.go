@@ -73,6 +73,9 @@ func cmdStart(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	p := &program{cmd: exec.Command("chatsdk", args[1:]...), lines: make(chan wroteLine, 10_000), gone: make(chan struct{})}
 	p.cmd.Dir = ts.MkAbs(".")
+	if roots := ts.Getenv("SSL_CERT_FILE"); roots != "" {
+		p.cmd.Env = append(os.Environ(), "SSL_CERT_FILE="+roots)
+	}
 	stdin, err := p.cmd.StdinPipe()
 	ts.Check(err)
 	stdout, err := p.cmd.StdoutPipe()
@@ -181,7 +184,11 @@ func cmdExits(ts *testscript.TestScript, _ bool, args []string) {
 
 // cmdExitCode: exitcode CODE ARG... runs chatsdk to its end. Its output is that of an exec, and it has no input.
 func cmdExitCode(ts *testscript.TestScript, _ bool, args []string) {
-	err := ts.Exec("chatsdk", args[1:]...)
+	program, rest := "chatsdk", args[1:]
+	if rest[0] == "hopeless" { // another program of TestMain
+		program, rest = rest[0], rest[1:]
+	}
+	err := ts.Exec(program, rest...)
 	checkCode(ts, args[0], err, "")
 }
 
