@@ -36,7 +36,7 @@ func (c *Client) account(user string) string { return user + "@" + c.ep.base.Str
 func (c *Client) useAccount(ctx context.Context, user string) error {
 	account := c.account(user)
 	if c.queue.State().Account != account {
-		c.rt.Disconnect()
+		c.Disconnect()
 		if err := c.queue.SetAccount(ctx, account); err != nil {
 			return err
 		}
