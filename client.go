@@ -114,10 +114,8 @@ func (c *Client) open(ctx context.Context) (err error) {
 	if err := c.queue.Start(); err != nil {
 		return err
 	}
-	if t, ok := c.tokens.Tokens(); ok {
-		if err := c.queue.SetAccount(ctx, c.account(t.User)); err != nil {
-			return fmt.Errorf("open queue: %w", err)
-		}
+	if err := c.openAccount(ctx); err != nil {
+		return err
 	}
 	if err := c.openUploads(ctx); err != nil {
 		return fmt.Errorf("open uploads: %w", err)

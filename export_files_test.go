@@ -13,6 +13,7 @@ const (
 	CancelMessageAlone = bugCancelMessageAlone
 	AppendBlindly      = bugAppendBlindly
 	TrustDownload      = bugTrustDownload
+	EchoAll            = bugEchoAll
 )
 
 // Plant turns a mistake on until the returned function is called.

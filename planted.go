@@ -22,6 +22,8 @@ const (
 	bugAppendBlindly
 	// bugTrustDownload leaves the SHA-256 of a download as it is.
 	bugTrustDownload
+	// bugEchoAll shows messages of other accounts in a timeline.
+	bugEchoAll
 )
 
 // planted is set by tests only.
