@@ -13,6 +13,7 @@ const (
 	CancelMessageAlone = bugCancelMessageAlone
 	AppendBlindly      = bugAppendBlindly
 	TrustDownload      = bugTrustDownload
+	PromiseAnything    = bugPromiseAnything
 	EchoAll            = bugEchoAll
 )
 

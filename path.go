@@ -17,10 +17,11 @@ import (
 // path is how messages may leave: over the connection, or by HTTP where there is none and HTTP works. Guarded by
 // Client.mu.
 type path struct {
-	sender  string // whose messages are sent; "" while nobody is known
-	account string // whose the connection is
-	http    bool   // HTTP got through since the connection was lost
-	single  bool   // the server knows no batches over HTTP
+	sender  string      // whose messages are sent; "" while nobody is known
+	account string      // whose the connection is
+	http    bool        // HTTP got through since the connection was lost
+	single  bool        // the server knows no batches over HTTP
+	limits  wire.Limits // as the server told them last; zero before
 }
 
 const (
@@ -95,7 +96,7 @@ func (c *Client) onConnected(data []byte) {
 	}
 	account := c.account(d.User)
 	c.mu.Lock()
-	c.path.account, c.path.http = account, false
+	c.path.account, c.path.http, c.path.limits = account, false, d.Limits
 	c.mu.Unlock()
 	if c.queue.State().Account == account {
 		c.queue.SetPace(outbox.Pace{PerSecond: float64(d.Limits.MessagesPerSecond), Burst: d.Limits.MessageBurst})
