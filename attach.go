@@ -104,9 +104,13 @@ func (c *Client) SendFiles(ctx context.Context, e outbox.Entry, files ...File) (
 	if len(files) == 0 {
 		return c.SendEntry(ctx, e)
 	}
+	offered := e
 	e, old, err := c.prepareFiles(e, len(files))
 	if err != nil || old {
 		return e, err
+	}
+	if err := c.checkEntry(offered, len(files)); err != nil {
+		return outbox.Entry{}, err
 	}
 	if err := c.startUploads(ctx); err != nil {
 		return outbox.Entry{}, err

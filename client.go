@@ -38,7 +38,8 @@ type Client struct {
 	once   sync.Once
 	err    error // of Close
 
-	cutOff atomic.Bool // the server couldn't be reached, and hasn't been since
+	cutOff atomic.Bool               // the server couldn't be reached, and hasn't been since
+	trying atomic.Pointer[time.Time] // since when the server is tried that wasn't reached since; nil once it was
 
 	ready sync.Mutex // held over looking at the connection and telling queue and inbox, neither of which blocks
 
@@ -113,10 +114,8 @@ func (c *Client) open(ctx context.Context) (err error) {
 	if err := c.queue.Start(); err != nil {
 		return err
 	}
-	if t, ok := c.tokens.Tokens(); ok {
-		if err := c.queue.SetAccount(ctx, c.account(t.User)); err != nil {
-			return fmt.Errorf("open queue: %w", err)
-		}
+	if err := c.openAccount(ctx); err != nil {
+		return err
 	}
 	if err := c.openUploads(ctx); err != nil {
 		return fmt.Errorf("open uploads: %w", err)
@@ -193,16 +192,30 @@ func (c *Client) onRoundTrip(rtt time.Duration, err error) {
 
 // Connect connects and stays connected: it tries again for as long as Disconnect and Close aren't called and the
 // server doesn't refuse for good. It returns at once; Watch tells what happens.
-func (c *Client) Connect() { c.rt.Connect() }
+func (c *Client) Connect() {
+	now := time.Now()
+	c.trying.CompareAndSwap(nil, &now)
+	c.rt.Connect()
+}
 
 // Disconnect closes the connection and stays disconnected. Queued messages stay queued. It returns at once: what is sent
 // in the same moment may still leave. Watch tells when the connection is closed.
-func (c *Client) Disconnect() { c.rt.Disconnect() }
+func (c *Client) Disconnect() {
+	c.trying.Store(nil)
+	c.rt.Disconnect()
+}
+
+// lateReach is when the first pause of TCP is over: what was begun before the server was reached that late may sit in a
+// pause that is longer. A first attempt tells nothing of its failing for up to 10 s.
+const lateReach = time.Second
 
 // onReached lets a session that couldn't be renewed in an outage be renewed at its end, once for each outage: it backs off
-// for up to a minute, and knows nothing of the connection's dial, which got through.
+// for up to a minute, or waits for a connection in TCP's pauses, and knows nothing of the connection's dial, which got
+// through.
 func (c *Client) onReached() {
-	if c.cutOff.CompareAndSwap(true, false) {
+	since := c.trying.Swap(nil)
+	late := since != nil && time.Since(*since) > lateReach
+	if c.cutOff.CompareAndSwap(true, false) || late {
 		c.http.CloseIdleConnections() // they may have died in the outage without a word
 		c.tokens.NetworkChanged()
 		c.uploadsBack()

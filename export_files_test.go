@@ -13,6 +13,8 @@ const (
 	CancelMessageAlone = bugCancelMessageAlone
 	AppendBlindly      = bugAppendBlindly
 	TrustDownload      = bugTrustDownload
+	PromiseAnything    = bugPromiseAnything
+	EchoAll            = bugEchoAll
 )
 
 // Plant turns a mistake on until the returned function is called.

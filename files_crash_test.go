@@ -248,6 +248,8 @@ func TestPlantedBugsAreFound(t *testing.T) {
 		{"cancel message alone", "TestCancelledMessageCancelsItsUploads", chatsdk.CancelMessageAlone, cancelledMessage},
 		{"append blindly", "TestDownloadGoesOn", chatsdk.AppendBlindly, downloadGoesOn},
 		{"trust download", "TestDownloadCompares", chatsdk.TrustDownload, downloadCompares},
+		{"promise anything", "TestEveryWayIntoTheQueueIsChecked", chatsdk.PromiseAnything, everyWayIn},
+		{"echo all", "TestTimelineIsOneAccounts", chatsdk.EchoAll, oneAccountsTimeline},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			withHost(t, func(t *testing.T, h *host) {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/chatsdk/chatsdk/api"
@@ -16,9 +18,11 @@ import (
 // path is how messages may leave: over the connection, or by HTTP where there is none and HTTP works. Guarded by
 // Client.mu.
 type path struct {
-	account string // whose the connection is
-	http    bool   // HTTP got through since the connection was lost
-	single  bool   // the server knows no batches over HTTP
+	sender  string      // whose messages are sent; "" while nobody is known
+	account string      // whose the connection is
+	http    bool        // HTTP got through since the connection was lost
+	single  bool        // the server knows no batches over HTTP
+	limits  wire.Limits // as the server told them last; zero before
 }
 
 const (
@@ -32,13 +36,49 @@ const (
 // account names a user of this client's server to the queue.
 func (c *Client) account(user string) string { return user + "@" + c.ep.base.String() }
 
+// userOf is the user of an account that account named.
+func (c *Client) userOf(account string) string {
+	return strings.TrimSuffix(account, "@"+c.ep.base.String())
+}
+
+// openAccount begins with the account of a session that was kept, or with the one that the queue kept.
+func (c *Client) openAccount(ctx context.Context) error {
+	c.setSender(c.queue.State().Account)
+	t, ok := c.tokens.Tokens()
+	if !ok {
+		return nil
+	}
+	c.setSender(c.account(t.User))
+	if err := c.queue.SetAccount(ctx, c.account(t.User)); err != nil {
+		return fmt.Errorf("open queue: %w", err)
+	}
+	return nil
+}
+
+// setSender notes whose messages are sent from now on and returns whose were.
+func (c *Client) setSender(account string) (was string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	was, c.path.sender = c.path.sender, account
+	return was
+}
+
+// sender is the account whose messages are sent, "" while nobody is known.
+func (c *Client) sender() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.path.sender
+}
+
 // useAccount makes user's messages the ones that are sent. Where that is another user than before, the connection of the
 // former one is given up first, and nothing is under way any more when it returns.
 func (c *Client) useAccount(ctx context.Context, user string) error {
 	account := c.account(user)
 	if c.queue.State().Account != account {
-		c.rt.Disconnect()
+		c.Disconnect()
+		was := c.setSender(account) // before the queue tells which messages have become this account's
 		if err := c.queue.SetAccount(ctx, account); err != nil {
+			c.setSender(was)
 			return err
 		}
 	}
@@ -57,7 +97,7 @@ func (c *Client) onConnected(data []byte) {
 	}
 	account := c.account(d.User)
 	c.mu.Lock()
-	c.path.account, c.path.http = account, false
+	c.path.account, c.path.http, c.path.limits = account, false, d.Limits
 	c.mu.Unlock()
 	if c.queue.State().Account == account {
 		c.queue.SetPace(outbox.Pace{PerSecond: float64(d.Limits.MessagesPerSecond), Burst: d.Limits.MessageBurst})

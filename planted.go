@@ -22,6 +22,10 @@ const (
 	bugAppendBlindly
 	// bugTrustDownload leaves the SHA-256 of a download as it is.
 	bugTrustDownload
+	// bugPromiseAnything queues messages that the server refuses for good.
+	bugPromiseAnything
+	// bugEchoAll shows messages of other accounts in a timeline.
+	bugEchoAll
 )
 
 // planted is set by tests only.

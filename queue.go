@@ -15,6 +15,13 @@ func (c *Client) Entries() []outbox.Entry { return c.queue.Entries() }
 
 // Edit gives a message that is still queued another Text and Attachments; see outbox.Queue.Edit.
 func (c *Client) Edit(ctx context.Context, e outbox.Entry) (outbox.Entry, error) {
+	was, known := c.queue.Get(e.ID)
+	if known {
+		e.Needs = was.Needs
+		if err := c.checkContent(e, 0); err != nil {
+			return outbox.Entry{}, err
+		}
+	}
 	return c.queue.Edit(ctx, e)
 }
 
@@ -27,8 +34,11 @@ func (c *Client) Retry(ctx context.Context, id string) error { return c.queue.Re
 // Discard gives a parked message up.
 func (c *Client) Discard(ctx context.Context, id string) error { return c.queue.Discard(ctx, id) }
 
-// Resolve gives the messages that wait for a need its result, and Fail parks them; see outbox.Entry.Needs.
+// Resolve gives the messages that wait for a need its result, a JSON object, and Fail parks them; see outbox.Entry.Needs.
 func (c *Client) Resolve(ctx context.Context, need string, result json.RawMessage) error {
+	if err := checkResult(result); err != nil {
+		return err
+	}
 	return c.queue.Resolve(ctx, need, result)
 }
 

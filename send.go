@@ -13,7 +13,8 @@ import (
 
 // Send queues a text for a channel and returns the queued entry. It needs no connection: the message goes out when
 // there is one, once, after the messages queued for the channel before it. Whether it survives the process is up to
-// the store: Durable tells.
+// the store: Durable tells. What the server would refuse whatever happens isn't queued: the error is an
+// *outbox.InvalidError. Others are those of outbox.Queue.Enqueue, and ErrClosed.
 func (c *Client) Send(ctx context.Context, channel, text string) (outbox.Entry, error) {
 	return c.SendEntry(ctx, outbox.Entry{Channel: channel, Text: text})
 }
@@ -23,6 +24,9 @@ func (c *Client) Send(ctx context.Context, channel, text string) (outbox.Entry, 
 func (c *Client) SendEntry(ctx context.Context, e outbox.Entry) (outbox.Entry, error) {
 	if c.ctx.Err() != nil {
 		return outbox.Entry{}, ErrClosed
+	}
+	if err := c.checkEntry(e, 0); err != nil && !c.knownEntry(e.ID) {
+		return outbox.Entry{}, err
 	}
 	return c.enqueue(ctx, e)
 }

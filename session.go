@@ -99,7 +99,7 @@ func (c *Client) session() (*token.Source, error) {
 func (c *Client) SignOut(ctx context.Context) error {
 	was, err := c.tokens.Logout(ctx)
 	c.updateReady() // at once: the connection goes a moment later
-	c.rt.Disconnect()
+	c.Disconnect()
 	c.kickUploads() // what is under way is given up, and waits for a token
 	if was.Access.IsZero() {
 		return err
@@ -150,7 +150,7 @@ func (c *Client) followSession() {
 	for change := range c.tokens.Watch(c.ctx) {
 		c.updateReady()
 		if change.State == token.ReauthRequired {
-			c.rt.Disconnect()
+			c.Disconnect()
 		}
 	}
 }

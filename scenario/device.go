@@ -40,7 +40,7 @@ type Device struct {
 	life     *life                           // nil while the program is down
 	promised map[string]struct{}             // ids that Send accepted, in any life
 	shown    map[string]struct{}             // ids that the application was shown, in any life
-	top      uint64                          // the highest seq of them
+	top      map[string]uint64               // the highest seq of them, by channel
 	files    map[string][]chatsdk.Attachment // of the messages shown, by id
 	logouts  int                             // times that the program said that its session is over
 }
@@ -53,8 +53,8 @@ type life struct {
 	ctx    context.Context // ends with the life
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
-	dead   atomic.Bool // crashed: what is still on its way through the program is seen by nobody
-	synced bool        // guarded by Device.mu
+	dead   atomic.Bool     // crashed: what is still on its way through the program is seen by nobody
+	synced map[string]bool // by channel; guarded by Device.mu
 }
 
 // errDown says that the program isn't running.
@@ -113,7 +113,7 @@ func (w *World) newDevice(name, user string, r route, open func() (*profile.Prof
 	d := &Device{
 		Name: name, User: user, Link: r.link, world: w, route: r, open: open, begin: BeginProcessed,
 		changed: make(chan struct{}), promised: map[string]struct{}{}, shown: map[string]struct{}{},
-		files: map[string][]chatsdk.Attachment{},
+		top: map[string]uint64{}, files: map[string][]chatsdk.Attachment{},
 	}
 	if w.opts.Files != "" {
 		d.tap = newTap(name)
@@ -137,12 +137,14 @@ func (d *Device) Start(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("%s: %w", d.Name, err), prof.Close())
 	}
-	l := &life{run: d.world.History.StartRun(d.Name, d.begin), prof: prof, chat: chat}
+	l := &life{run: d.world.History.StartRun(d.Name, d.begin), prof: prof, chat: chat, synced: map[string]bool{}}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	d.note(func() { d.life = l })
 	updates := chat.Watch(l.ctx)
 	l.wg.Go(func() { d.follow(l, updates) })
-	l.wg.Go(func() { d.read(l) })
+	for _, channel := range d.world.opts.channels() {
+		l.wg.Go(func() { d.read(l, channel) })
+	}
 	l.wg.Go(func() { d.signIn(l) })
 	return nil
 }
@@ -165,9 +167,9 @@ func (d *Device) signedOut() int {
 	return d.logouts
 }
 
-// read is the application: it shows every message.
-func (d *Device) read(l *life) {
-	for m, err := range l.chat.Messages(l.ctx, Channel) {
+// read is the application: it shows every message of a channel.
+func (d *Device) read(l *life, channel string) {
+	for m, err := range l.chat.Messages(l.ctx, channel) {
 		if err != nil {
 			return
 		}
@@ -176,7 +178,7 @@ func (d *Device) read(l *life) {
 				return
 			}
 			l.run.Shown(m.Channel, m.Seq, m.ID, m.User, m.Text, m.Replay)
-			d.shown[m.ID], d.top = struct{}{}, max(d.top, m.Seq)
+			d.shown[m.ID], d.top[channel] = struct{}{}, max(d.top[channel], m.Seq)
 			d.files[m.ID] = chatsdk.Attachments(m)
 		})
 	}
@@ -191,8 +193,8 @@ func (d *Device) follow(l *life, updates <-chan chatsdk.Update) {
 			case u.Connection != nil:
 				l.run.State(u.Connection.From.String(), u.Connection.To.String(), string(u.Connection.Reason))
 			case u.Channel != nil:
-				l.synced = u.Channel.Synced
-				if l.synced {
+				l.synced[u.Channel.Channel] = u.Channel.Synced
+				if u.Channel.Synced {
 					l.run.Synced(u.Channel.Channel)
 				}
 			case u.Session != nil && u.Session.State == token.ReauthRequired:
@@ -263,9 +265,12 @@ func (l *life) finish() error {
 	return l.prof.Close()
 }
 
-// Send hands a text to the program and records the promise. It fails while the program is down or going down; then
-// nothing is promised.
-func (d *Device) Send(ctx context.Context, text string) error {
+// Send is SendTo for Channel.
+func (d *Device) Send(ctx context.Context, text string) error { return d.SendTo(ctx, Channel, text) }
+
+// SendTo hands a text for a channel to the program and records the promise. It fails while the program is down or going
+// down; then nothing is promised.
+func (d *Device) SendTo(ctx context.Context, channel, text string) error {
 	d.mu.Lock()
 	l := d.life
 	d.mu.Unlock()
@@ -273,8 +278,8 @@ func (d *Device) Send(ctx context.Context, text string) error {
 		return errDown
 	}
 	id := uuid.NewString()
-	l.run.Offered(Channel, id, text)
-	e, err := l.chat.SendEntry(ctx, outbox.Entry{ID: id, Channel: Channel, Text: text})
+	l.run.Offered(channel, id, text)
+	e, err := l.chat.SendEntry(ctx, outbox.Entry{ID: id, Channel: channel, Text: text})
 	if err != nil {
 		return fmt.Errorf("%s: send: %w", d.Name, err)
 	}
@@ -311,19 +316,21 @@ func (d *Device) await(ctx context.Context, ok func() bool) error {
 		case <-ctx.Done():
 			d.mu.Lock()
 			defer d.mu.Unlock()
-			return fmt.Errorf("%s was shown %d messages up to %d: %w", d.Name, len(d.shown), d.top, ctx.Err())
+			return fmt.Errorf("%s was shown %d messages up to %v: %w", d.Name, len(d.shown), d.top, ctx.Err())
 		}
 	}
 }
 
-// caughtUp waits until the program runs and is synced.
+// caughtUp waits until the program runs and is synced with every channel.
 func (d *Device) caughtUp(ctx context.Context) error {
-	return d.await(ctx, func() bool { return d.life != nil && d.life.synced })
+	return d.await(ctx, func() bool {
+		return d.life != nil && !slices.ContainsFunc(d.world.opts.channels(), func(name string) bool { return !d.life.synced[name] })
+	})
 }
 
-// shownUpTo waits until the application was shown the message with the seq.
-func (d *Device) shownUpTo(ctx context.Context, seq uint64) error {
-	return d.await(ctx, func() bool { return d.top >= seq })
+// shownUpTo waits until the application was shown the message of the channel with the seq.
+func (d *Device) shownUpTo(ctx context.Context, channel string, seq uint64) error {
+	return d.await(ctx, func() bool { return d.top[channel] >= seq })
 }
 
 // ownShown waits until the application was shown everything that its program promised to send.
@@ -393,10 +400,12 @@ func settleDevices(ctx context.Context, w *World) error {
 	for _, d := range devices {
 		errs = append(errs, d.ownShown(ctx))
 	}
-	last, err := w.Last(ctx)
-	errs = append(errs, err)
-	for _, d := range devices {
-		errs = append(errs, d.shownUpTo(ctx, last))
+	for _, channel := range w.opts.channels() {
+		last, err := w.last(ctx, channel)
+		errs = append(errs, err)
+		for _, d := range devices {
+			errs = append(errs, d.shownUpTo(ctx, channel, last))
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"time"
 
@@ -27,6 +26,8 @@ type DurableOptions struct {
 type DurableReport struct {
 	Seed     uint64
 	Faults   map[string]int
+	AtOnce   int           // the most faults that went on at one moment
+	Backlog  int           // messages that all devices together had queued at the last heal
 	Limited  bool          // the server's limits were near what the devices send
 	EmptyIn  time.Duration // from the last heal until every queue was empty
 	CaughtUp time.Duration // from the last heal until everybody was shown everything
@@ -43,13 +44,20 @@ const (
 	shortTTL = 20 * time.Second
 	// tightRate and tightBurst are below what a device has queued after an outage.
 	tightRate, tightBurst = 5, 8
+	// leastBacklog is what one device writes at least in the last outage: a message every 2 s or more often.
+	leastBacklog = int(lastOutage / (2 * time.Second))
 )
 
-// RunDurable lets devices with profiles talk through a random sequence of faults: of their links, of the server, of
-// their programs and of their power. Then everything is healed, and two things are asked: that nothing was lost, doubled,
-// reordered or left out, and that every queue is empty and everybody caught up within 2 s. Where the server's limits are
-// near what is sent, a queue also has the time that the limit asks for what it sends from then on, which may be twice
-// what it held: what was under way is asked for again. Call it inside a testing/synctest bubble.
+// durableChannels are those that the devices talk in, so that a queue has more than one order to keep.
+var durableChannels = []string{Channel, "lobby", "ops"}
+
+// RunDurable lets devices with profiles talk in three channels through random faults, of which several go on at once: of
+// their links, of the server, of their programs and of their power. In the end some devices are offline while they write
+// on. Then everything is healed, and two things are asked: that nothing was lost, doubled, reordered or left out, and that
+// every queue is empty and everybody caught up within 2 s. Where the server's limits are near what is sent, a queue also
+// has the time that the limit asks for what it sends from then on, which may be twice what it held: what was under way is
+// asked for again. A world in which too little was sent or queued for that to mean anything is a problem too. Call it
+// inside a testing/synctest bubble.
 func RunDurable(ctx context.Context, o DurableOptions) (r DurableReport, err error) {
 	if o.Devices <= 0 {
 		o.Devices = 4
@@ -62,7 +70,7 @@ func RunDurable(ctx context.Context, o DurableOptions) (r DurableReport, err err
 	}
 	p := &durable{o: o, rng: rand.New(rand.NewPCG(o.Seed, 4)), report: &r}
 	r = DurableReport{Seed: o.Seed, Faults: map[string]int{}, Limited: p.rng.IntN(2) == 0}
-	wo := WorldOptions{Seed: o.Seed, Link: (&plan{rng: p.rng}).link(), Logger: o.Logger}
+	wo := WorldOptions{Seed: o.Seed, Link: (&plan{rng: p.rng}).link(), Logger: o.Logger, Channels: durableChannels}
 	if r.Limited {
 		wo.Limits = server.Limits{MessagesPerSecond: tightRate, MessageBurst: tightBurst}
 	}
@@ -85,7 +93,9 @@ func RunDurable(ctx context.Context, o DurableOptions) (r DurableReport, err err
 		}
 	}
 	talk := p.talk(ctx)
-	err = p.breakThings(ctx)
+	if err = p.breakThings(ctx); err == nil {
+		err = p.cutOff(ctx)
+	}
 	talk()
 	if err != nil {
 		return r, err
@@ -96,17 +106,38 @@ func RunDurable(ctx context.Context, o DurableOptions) (r DurableReport, err err
 			r.Problems = append(r.Problems, fmt.Sprintf("%s was signed out %d times with a valid session", d.Name, n))
 		}
 	}
-	r.Verdict, err = p.w.Verdict(ctx)
+	if r.Verdict, err = p.w.Verdict(ctx); err == nil {
+		p.checkTested()
+	}
 	return r, err
+}
+
+// checkTested asks that there was something to lose: a quarter of what the devices would have sent if their programs had
+// never been down, and as much queued at the heal as one device writes in the last outage.
+func (p *durable) checkTested() {
+	r := p.report
+	if least := p.o.Devices * int(p.o.Lasts/p.o.Every) / 4; r.Verdict.Counts.Stored < least {
+		r.Problems = append(r.Problems, fmt.Sprintf("only %d messages were stored, at least %d had to be: the world shows nothing", r.Verdict.Counts.Stored, least))
+	}
+	if n := r.Verdict.Counts.Channels; n != len(durableChannels) {
+		r.Problems = append(r.Problems, fmt.Sprintf("%d of %d channels were talked in", n, len(durableChannels)))
+	}
+	if r.Backlog < leastBacklog {
+		r.Problems = append(r.Problems, fmt.Sprintf("only %d messages were queued at the heal, at least %d had to be: it shows nothing", r.Backlog, leastBacklog))
+	}
 }
 
 // durable is one run of RunDurable.
 type durable struct {
 	o      DurableOptions
-	rng    *rand.Rand
+	rng    *rand.Rand // not for what runs beside it: that gets a source of its own
 	w      *World
 	report *DurableReport
+	grace  time.Duration // for what the last restart of the server asks its clients to wait
 }
+
+// fork makes an independent source.
+func (p *durable) fork() *rand.Rand { return rand.New(rand.NewPCG(p.rng.Uint64(), p.rng.Uint64())) }
 
 // talk lets every device send at random moments until the returned function is called. What a program refuses because
 // it is down was promised to nobody.
@@ -114,7 +145,7 @@ func (p *durable) talk(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	for _, d := range p.w.Devices() {
-		rng := rand.New(rand.NewPCG(p.rng.Uint64(), p.rng.Uint64()))
+		rng := p.fork()
 		wg.Go(func() {
 			for n := 1; ; n++ {
 				pause(ctx, time.Duration(rng.Int64N(int64(2*p.o.Every))))
@@ -122,7 +153,7 @@ func (p *durable) talk(ctx context.Context) (stop func()) {
 					return
 				}
 				// Cancelled half-way nobody would know whether to expect it.
-				_ = d.Send(context.WithoutCancel(ctx), fmt.Sprintf("%s %d", d.Name, n))
+				_ = d.SendTo(context.WithoutCancel(ctx), durableChannels[rng.IntN(len(durableChannels))], fmt.Sprintf("%s %d", d.Name, n))
 			}
 		})
 	}
@@ -130,103 +161,6 @@ func (p *durable) talk(ctx context.Context) (stop func()) {
 		cancel()
 		wg.Wait()
 	}
-}
-
-// deviceFault happens to one device, begins and ends.
-type deviceFault struct {
-	name string
-	do   func(ctx context.Context, p *durable, d *Device) error
-}
-
-// outage is how long a fault of a device lasts.
-func (p *durable) outage() time.Duration { return time.Duration(p.rng.IntN(20_000)) * time.Millisecond }
-
-// restart starts the program again after a while.
-func (p *durable) restart(ctx context.Context, d *Device) error {
-	pause(ctx, time.Duration(p.rng.IntN(5_000))*time.Millisecond)
-	return d.Start(ctx)
-}
-
-var deviceFaults = []deviceFault{
-	{"cut", func(ctx context.Context, p *durable, d *Device) error {
-		d.Link.Cut()
-		pause(ctx, p.outage())
-		d.Link.Heal()
-		return nil
-	}},
-	{"reset", func(_ context.Context, _ *durable, d *Device) error {
-		d.Link.Reset()
-		return nil
-	}},
-	{"lost reply", loseReplies},
-	{"client restart", func(ctx context.Context, p *durable, d *Device) error {
-		return errors.Join(d.Stop(), p.restart(ctx, d))
-	}},
-	{"client killed", func(ctx context.Context, p *durable, d *Device) error {
-		d.Crash(false)
-		return p.restart(ctx, d)
-	}},
-	{"power loss", func(ctx context.Context, p *durable, d *Device) error {
-		d.Crash(true)
-		return p.restart(ctx, d)
-	}},
-	{"lost reply and killed", func(ctx context.Context, p *durable, d *Device) error {
-		d.Link.Strand(false, true)
-		pause(ctx, time.Duration(p.rng.IntN(1_500))*time.Millisecond)
-		d.Crash(p.rng.IntN(2) == 0)
-		return p.restart(ctx, d)
-	}},
-}
-
-// loseReplies lets requests through and no answer, for a moment that is often too short to be noticed before the reset.
-func loseReplies(ctx context.Context, p *durable, d *Device) error {
-	d.Link.Strand(false, true)
-	pause(ctx, time.Duration(p.rng.IntN(1_500))*time.Millisecond)
-	d.Link.Reset()
-	return nil
-}
-
-// breakThings makes faults, one after the other, each of a device or of the server.
-func (p *durable) breakThings(ctx context.Context) error {
-	devices := p.w.Devices()
-	mix := slices.DeleteFunc(rangeOf(len(deviceFaults)+1), func(int) bool { return p.rng.IntN(3) == 0 })
-	if len(mix) == 0 {
-		mix = rangeOf(len(deviceFaults) + 1)
-	}
-	for began := time.Now(); time.Since(began) < p.o.Lasts; {
-		pause(ctx, time.Duration(p.rng.IntN(8_000))*time.Millisecond)
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		k := mix[p.rng.IntN(len(mix))]
-		name, who, do := "server restart", "", p.restartServer
-		if k < len(deviceFaults) {
-			f, d := deviceFaults[k], devices[p.rng.IntN(len(devices))]
-			name, who, do = f.name, d.Name, func(ctx context.Context) error { return f.do(ctx, p, d) }
-		}
-		p.report.Faults[name]++
-		p.w.log.InfoContext(ctx, "scenario: fault", slog.String("name", name), slog.String("who", who))
-		p.w.History.FaultBegan(name)
-		if err := do(ctx); err != nil {
-			return fmt.Errorf("fault %s: %w", name, err)
-		}
-		p.w.History.FaultEnded(name)
-	}
-	return nil
-}
-
-func rangeOf(n int) []int {
-	out := make([]int, n)
-	for i := range out {
-		out[i] = i
-	}
-	return out
-}
-
-func (p *durable) restartServer(ctx context.Context) error {
-	err := p.w.StopServer(ctx, p.rng.IntN(2) == 0)
-	pause(ctx, time.Duration(p.rng.IntN(10_000))*time.Millisecond)
-	return errors.Join(err, p.w.StartServer(ctx))
 }
 
 // heal ends all faults and asks that everything comes to rest in time.
@@ -237,6 +171,7 @@ func (p *durable) heal(ctx context.Context) {
 		d.Link.Heal()
 		if s, ok := d.queue(); ok {
 			backlog[d.Name] = s.Queued + s.Sending
+			r.Backlog += backlog[d.Name]
 		}
 		before[d.Name] = p.w.store.cameFrom(d.User)
 	}
@@ -244,14 +179,14 @@ func (p *durable) heal(ctx context.Context) {
 	p.w.log.InfoContext(ctx, "scenario: healed")
 	r.EmptyIn = p.wait(ctx, healed, emptyQueues)
 	r.CaughtUp = p.wait(ctx, healed, settleDevices)
-	r.Allowed = healWithin
+	r.Allowed = healWithin + p.grace
 	for _, d := range p.w.Devices() {
 		came := p.w.store.cameFrom(d.User) - before[d.Name]
 		if came > 2*backlog[d.Name] {
 			r.Problems = append(r.Problems, fmt.Sprintf("%s sent %d entries for the %d that it had queued", d.Name, came, backlog[d.Name]))
 		}
 		if r.Limited { // the limit counts what is repeated too, and the queue keeps a little below it
-			r.Allowed = max(r.Allowed, healWithin+time.Duration(float64(came)/(tightRate*outbox.PaceShare)*float64(time.Second)))
+			r.Allowed = max(r.Allowed, healWithin+p.grace+time.Duration(float64(came)/(tightRate*outbox.PaceShare)*float64(time.Second)))
 		}
 	}
 	for what, took := range map[string]time.Duration{"every queue was empty": r.EmptyIn, "everybody was shown everything": r.CaughtUp} {

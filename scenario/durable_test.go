@@ -15,6 +15,7 @@ import (
 func TestDurableWorlds(t *testing.T) {
 	first, last := seeds(8)
 	replay := os.Getenv("SEED") != ""
+	atOnce := 0
 	for seed := first; seed <= last; seed++ {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			bubble.Run(t, func(t *testing.T) {
@@ -23,8 +24,9 @@ func TestDurableWorlds(t *testing.T) {
 					o.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
 				}
 				r, err := scenario.RunDurable(t.Context(), o)
-				t.Logf("seed %d: faults %v, limited %v, queues empty after %v and shown after %v of %v, %v",
-					seed, r.Faults, r.Limited, r.EmptyIn, r.CaughtUp, r.Allowed, r.Verdict)
+				t.Logf("seed %d: faults %v, up to %d at once, limited %v, %d queued at the heal, queues empty after %v and shown after %v of %v, %v",
+					seed, r.Faults, r.AtOnce, r.Limited, r.Backlog, r.EmptyIn, r.CaughtUp, r.Allowed, r.Verdict)
+				atOnce = max(atOnce, r.AtOnce)
 				for _, p := range r.Problems {
 					t.Errorf("seed %d: %s", seed, p)
 				}
@@ -33,5 +35,8 @@ func TestDurableWorlds(t *testing.T) {
 				}
 			})
 		})
+	}
+	if last-first >= 7 && atOnce < 3 {
+		t.Errorf("never were there more than %d faults at once", atOnce)
 	}
 }

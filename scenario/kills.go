@@ -290,7 +290,7 @@ func (k *kills) judge(ctx context.Context) error {
 		return fmt.Errorf("read the server's data: %w", err)
 	}
 	defer func() { _ = store.Close() }() // it was only read
-	if err := dumpTable(ctx, store, nil, k.history); err != nil {
+	if err := dumpTable(ctx, store, Channel, nil, k.history); err != nil {
 		return err
 	}
 	if _, k.report.Stored, err = store.Messages(ctx, Channel, 0, 1, 1<<20); err != nil {

@@ -29,7 +29,7 @@ var uploadFaults = []uploadFault{
 	{"half-open", false, func(ctx context.Context, p *uploadWorld, d *Device) error {
 		d.Link.Strand(true, true)
 		d.Link.Cut()
-		pause(ctx, p.outage())
+		pause(ctx, outage(p.rng))
 		d.Link.Heal()
 		return nil
 	}},
@@ -38,7 +38,7 @@ var uploadFaults = []uploadFault{
 		return nil
 	}},
 	{"server restart", true, func(ctx context.Context, p *uploadWorld, _ *Device) error {
-		err := p.restartServer(ctx)
+		err := p.restartServer(ctx, p.rng.IntN(2) == 0, downtime(p.rng))
 		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 			return nil // a request on a dead connection was still being read from; it was cut off at the limit, as promised
 		}
@@ -62,7 +62,7 @@ func (p *uploadWorld) atDoor(ctx context.Context, f faultnet.HTTPFault) error {
 	if err := p.w.opts.Faults.Set(f); err != nil {
 		return err
 	}
-	pause(ctx, p.outage()/2)
+	pause(ctx, outage(p.rng)/2)
 	return p.w.opts.Faults.Set()
 }
 
@@ -104,7 +104,7 @@ func (p *uploadWorld) changeFile(ctx context.Context, d *Device) error {
 func (p *uploadWorld) breakThings(ctx context.Context) error {
 	var all []uploadFault
 	for _, f := range deviceFaults {
-		all = append(all, uploadFault{f.name, false, func(ctx context.Context, p *uploadWorld, d *Device) error { return f.do(ctx, &p.durable, d) }})
+		all = append(all, uploadFault{f.name, false, func(ctx context.Context, p *uploadWorld, d *Device) error { return f.do(ctx, p.rng, d) }})
 	}
 	all = append(all, uploadFaults...)
 	mix := slices.DeleteFunc(slices.Clone(all), func(uploadFault) bool { return p.rng.IntN(3) == 0 })
@@ -180,7 +180,7 @@ func (p *uploadWorld) lastBreak(ctx context.Context) error {
 	p.rng = rand.New(rand.NewPCG(p.o.Seed, 6))
 	k, lasts := lastBreaks[p.rng.IntN(len(lastBreaks))], time.Duration(0)
 	if k.outage {
-		lasts = noticed + p.outage()
+		lasts = noticed + outage(p.rng)
 	}
 	p.r.Last = fmt.Sprintf("%s for %v", k.name, lasts)
 	since, ids := time.Now(), map[*Device]string{}

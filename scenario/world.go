@@ -17,7 +17,7 @@ import (
 	"github.com/chatsdk/chatsdk/server/sqlite"
 )
 
-// Channel is the channel that the clients of a world talk in.
+// Channel is the channel that the clients of a world talk in, unless WorldOptions names more.
 const Channel = "general"
 
 // cheapArgon keeps password hashing out of the figures: 20 clients signing in would take a second otherwise.
@@ -33,10 +33,19 @@ type WorldOptions struct {
 	Limits server.Limits       // zero fields are the server's defaults
 	Logger *slog.Logger        // nil means nothing is logged
 
+	Channels  []string             // that devices read, and Verdict checks; nil means Channel alone
 	Files     string               // folder in which the server keeps uploads; "" means that it takes none
 	AccessTTL time.Duration        // of the server's access tokens; 0 is its default
 	Record    *HTTPRecord          // takes what arrives at the server; nil means nothing is recorded
 	Faults    *faultnet.HTTPFaults // at the server's door, behind Record; nil means none
+}
+
+// channels are those that are talked in.
+func (o *WorldOptions) channels() []string {
+	if len(o.Channels) == 0 {
+		return []string{Channel}
+	}
+	return o.Channels
 }
 
 // World is a server, its clients and the links between them, with a record of everything that happens. One definition
@@ -183,13 +192,18 @@ func (w *World) Clients() []*Client {
 
 // DumpTable records what the server has stored, for Check. Call it once, after the last message.
 func (w *World) DumpTable(ctx context.Context) error {
-	return dumpTable(ctx, w.store.DB, w.store.number, w.History)
+	for _, channel := range w.opts.channels() {
+		if err := dumpTable(ctx, w.store.DB, channel, w.store.number, w.History); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// dumpTable records what a server's store holds. The table doesn't say which device a message came from: number does,
+// dumpTable records what a server's store holds of a channel. The table doesn't say which device a message came from: number does,
 // or is nil where nobody saw the messages go in.
-func dumpTable(ctx context.Context, store *sqlite.DB, number func(user, id string) (number, bool), h *History) error {
-	for m, err := range store.AllMessages(ctx, Channel) {
+func dumpTable(ctx context.Context, store *sqlite.DB, channel string, number func(user, id string) (number, bool), h *History) error {
+	for m, err := range store.AllMessages(ctx, channel) {
 		if err != nil {
 			return fmt.Errorf("read the server's table: %w", err)
 		}
@@ -206,9 +220,11 @@ func dumpTable(ctx context.Context, store *sqlite.DB, number func(user, id strin
 	return nil
 }
 
-// Last is the seq of the newest message that the server has stored.
-func (w *World) Last(ctx context.Context) (uint64, error) {
-	_, last, err := w.store.Messages(ctx, Channel, 0, 1, 1<<20)
+// Last is the seq of the newest message that the server has stored in Channel.
+func (w *World) Last(ctx context.Context) (uint64, error) { return w.last(ctx, Channel) }
+
+func (w *World) last(ctx context.Context, channel string) (uint64, error) {
+	_, last, err := w.store.Messages(ctx, channel, 0, 1, 1<<20)
 	return last, err
 }
 
@@ -229,9 +245,13 @@ func (w *World) Verdict(ctx context.Context) (Verdict, error) {
 			names = append(names, d.Name)
 		}
 	}
+	members := map[string][]string{}
+	for _, channel := range w.opts.channels() {
+		members[channel] = names
+	}
 	// A report of what was sent dies with a program that crashes; what was shown to everybody doesn't.
 	acks := len(devices) == 0
 	return Check(w.History, CheckOptions{
-		Final: true, Acks: acks, Members: map[string][]string{Channel: names}, Users: users,
+		Final: true, Acks: acks, Members: members, Users: users,
 	}), nil
 }

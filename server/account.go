@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/chatsdk/chatsdk/internal/wire"
 )
 
 const (
@@ -16,13 +18,7 @@ const (
 	MaxPasswordBytes = 1024
 )
 
-var (
-	namePattern   = regexp.MustCompile(`^[a-z0-9][a-z0-9_.-]{0,63}$`)
-	devicePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$`)
-)
-
-// validName tells whether s may name a user or a channel.
-func validName(s string) bool { return namePattern.MatchString(s) }
+var devicePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$`)
 
 func validDevice(s string) bool { return devicePattern.MatchString(s) }
 
@@ -40,8 +36,8 @@ func AddUser(ctx context.Context, store UserStore, argon Argon, name, password s
 	if err := argon.check(); err != nil {
 		return err
 	}
-	if !validName(name) {
-		return fmt.Errorf("server: user name %q: use 1 to 64 of a-z, 0-9, _, . and -, beginning with a letter or digit", name)
+	if !wire.ValidName(name) {
+		return fmt.Errorf("server: user name %q: %s", name, wire.NameRule)
 	}
 	if err := checkPassword(password); err != nil {
 		return err
@@ -75,11 +71,11 @@ func (s *Server) AddChannel(ctx context.Context, name string, private bool, memb
 }
 
 // errInvalidName is for callers that answer it as a bad request.
-var errInvalidName = errors.New("server: names are 1 to 64 of a-z, 0-9, _, . and -, beginning with a letter or digit")
+var errInvalidName = errors.New("server: " + wire.NameRule)
 
 func (s *Server) addChannel(ctx context.Context, c Channel, members []string) error {
 	for _, n := range append([]string{c.Name}, members...) {
-		if !validName(n) {
+		if !wire.ValidName(n) {
 			return errInvalidName
 		}
 	}

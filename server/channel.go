@@ -18,7 +18,7 @@ func (s *Server) postChannel(w http.ResponseWriter, r *http.Request, who identit
 		return
 	}
 	switch {
-	case !validName(in.Name):
+	case !wire.ValidName(in.Name):
 		writeProblem(w, problem(wire.CodeInvalidChannel, errInvalidName.Error()))
 		return
 	case len(in.Members) > maxMembers:

@@ -86,7 +86,7 @@ type Config struct {
 // DefaultLimits are the bounds that zero fields of Config.Limits take.
 func DefaultLimits() Limits {
 	return Limits{
-		TextBytes:         16 << 10, // a long e-mail; four of them and their overhead fit one frame
+		TextBytes:         wire.UsualTextBytes,
 		BatchEntries:      50,       // one round trip for a burst of typing after an outage
 		FrameBytes:        64 << 10, // what stock Centrifuge clients expect
 		HistoryEntries:    1000,     // 200 kB of usual messages; pageBytes bounds long ones
@@ -94,7 +94,7 @@ func DefaultLimits() Limits {
 		MessageBurst:      200,      // what an outbox holds after some minutes offline
 		UserConnections:   10,       // devices of one person
 		ConnectionSubs:    128,      // Centrifuge's own default
-		Attachments:       10,
+		Attachments:       wire.UsualAttachments,
 	}
 }
 

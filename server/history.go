@@ -39,7 +39,7 @@ func (s *Server) getMessages(w http.ResponseWriter, r *http.Request, who identit
 // history reads a page. It may be shorter than asked for, since it is bounded in bytes too: Last tells whether there
 // is more. Reading makes no channel.
 func (s *Server) history(ctx context.Context, who identity, in wire.HistoryRequest) (wire.HistoryReply, *wire.Problem, error) {
-	if !validName(in.Channel) {
+	if !wire.ValidName(in.Channel) {
 		return wire.HistoryReply{}, problem(wire.CodeInvalidChannel, errInvalidName.Error()), nil
 	}
 	limit := s.cfg.Limits.HistoryEntries

@@ -46,7 +46,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 
 // throttleKey keeps names that can't exist, of any length, out of the memory.
 func throttleKey(user string) string {
-	if !validName(user) {
+	if !wire.ValidName(user) {
 		return ""
 	}
 	return user
@@ -74,7 +74,7 @@ func (s *Server) refundLogin(user, addr string) {
 // checkLogin takes as long for a user who doesn't exist as for a wrong password.
 func (s *Server) checkLogin(ctx context.Context, user, password string) (bool, error) {
 	hash, known := s.dummyHash, false
-	if validName(user) {
+	if wire.ValidName(user) {
 		u, err := s.cfg.Store.User(ctx, user)
 		switch {
 		case err == nil:

@@ -1,10 +1,7 @@
 package server
 
 import (
-	"bytes"
-	"encoding/json"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/chatsdk/chatsdk/internal/wire"
@@ -81,12 +78,12 @@ func (s *Server) take(who identity, in []wire.BatchEntry) ([]result, error) {
 	var at []int // the place of each of entries in in
 	for i := range in {
 		results[i].ID = in[i].ID
-		switch {
-		case i >= granted:
+		if i >= granted {
 			results[i].Problem = problemLater(wire.CodeRateLimited, "too many messages", wait)
 			continue
-		case !validName(in[i].Channel):
-			results[i].Problem = problem(wire.CodeInvalidChannel, errInvalidName.Error())
+		}
+		if bad := wire.CheckChannel(in[i].Channel); bad != nil {
+			results[i].Problem = misfit(bad)
 			continue
 		}
 		e, p := s.checkEntry(in[i])
@@ -154,15 +151,11 @@ func (s *Server) checkEntry(in wire.BatchEntry) (Entry, *wire.Problem) {
 	}
 	e.ID = id.String()
 	var p *wire.Problem
-	e.Attachments, p = s.checkAttachments(in.Attachments)
+	var bad *wire.Misfit
+	e.Attachments, bad = s.cfg.Limits.CheckContent(in.Text, in.Attachments)
 	switch {
-	case p != nil:
-	case len(in.Text) > s.cfg.Limits.TextBytes:
-		p = problem(wire.CodeTooLarge, "the text is too long, see "+wire.HeaderLimits)
-	case in.Text == "" && e.Attachments == nil:
-		p = problem(wire.CodeBadRequest, "the message is empty")
-	case strings.ContainsRune(in.Text, 0): // PostgreSQL can't store it in a text
-		p = problem(wire.CodeBadRequest, "the text holds a NUL character")
+	case bad != nil:
+		p = misfit(bad)
 	case in.DeviceSeq > maxDeviceSeq:
 		e.DeviceSeq = 0
 		p = problem(wire.CodeBadRequest, "deviceSeq is out of bounds")
@@ -171,32 +164,10 @@ func (s *Server) checkEntry(in wire.BatchEntry) (Entry, *wire.Problem) {
 	return e, p
 }
 
+// misfit is the answer to what clients refuse by the same rules before they send it.
+func misfit(bad *wire.Misfit) *wire.Problem {
+	return problem(bad.Code, bad.Field+": "+bad.Reason)
+}
+
 // maxDeviceSeq is the largest number that SQL's and JavaScript's numbers hold exactly.
 const maxDeviceSeq = 1<<53 - 1
-
-// checkAttachments bounds and compacts a list of JSON objects; nothing, null and an empty list are nil.
-func (s *Server) checkAttachments(raw json.RawMessage) (json.RawMessage, *wire.Problem) {
-	if len(raw) == 0 {
-		return nil, nil
-	}
-	var list []json.RawMessage
-	if err := json.Unmarshal(raw, &list); err != nil {
-		return nil, problem(wire.CodeBadRequest, "attachments is a list of objects")
-	}
-	if len(list) == 0 {
-		return nil, nil
-	}
-	for _, a := range list {
-		if a = bytes.TrimSpace(a); len(a) == 0 || a[0] != '{' {
-			return nil, problem(wire.CodeBadRequest, "attachments is a list of objects")
-		}
-	}
-	var b bytes.Buffer
-	if err := json.Compact(&b, raw); err != nil {
-		return nil, problem(wire.CodeBadRequest, "attachments isn't JSON")
-	}
-	if len(list) > s.cfg.Limits.Attachments || b.Len() > s.cfg.Limits.TextBytes {
-		return nil, problem(wire.CodeTooLarge, "too many attachments, see "+wire.HeaderLimits)
-	}
-	return b.Bytes(), nil
-}

@@ -33,7 +33,7 @@ func (s *Server) newNode() (*centrifuge.Node, error) {
 		LogHandler:                  s.logNode,
 		Metrics:                     centrifuge.MetricsConfig{RegistererGatherer: s.cfg.Registry},
 		ClientChannelLimit:          l.ConnectionSubs,
-		ChannelMaxLength:            64, // validName's
+		ChannelMaxLength:            64, // that of wire.ValidName
 		RecoveryMaxPublicationLimit: recoveryEntries,
 		// A subscribe reply with everything that can be recovered has to fit, and so have some pages of history, or a
 		// client would be cut off for being slow, come back, ask for the same and be cut off again.
@@ -206,7 +206,7 @@ func (s *Server) onSubscribe(conn connection, e centrifuge.SubscribeEvent, cb ce
 		cb(centrifuge.SubscribeReply{}, centrifuge.ErrorNotAvailable)
 		return
 	}
-	if !validName(e.Channel) {
+	if !wire.ValidName(e.Channel) {
 		cb(centrifuge.SubscribeReply{}, centrifuge.ErrorUnknownChannel)
 		return
 	}

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/chatsdk/chatsdk/internal/wire"
 )
 
 // Reasons why an access token isn't good.
@@ -77,7 +79,7 @@ func (i issuing) parse(token string) (identity, error) {
 	default: // the cause may quote the token
 		return identity{}, errTokenInvalid
 	}
-	if !validName(c.Subject) || !validDevice(c.Device) || c.Session == "" {
+	if !wire.ValidName(c.Subject) || !validDevice(c.Device) || c.Session == "" {
 		return identity{}, errTokenInvalid
 	}
 	return identity{

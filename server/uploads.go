@@ -180,16 +180,12 @@ func (s *Server) attach(who identity, e *Entry) (*wire.Problem, error) {
 	ctx, cancel := s.storeContext()
 	defer cancel()
 	for _, a := range list {
-		switch name := uploadField(a); name {
-		case "":
+		id, bad := wire.UploadOf(a)
+		switch {
+		case bad != nil:
+			return e.refuse(misfit(bad)), nil
+		case id == "":
 			continue // the application's own
-		case "upload":
-		default:
-			return e.refuse(problem(wire.CodeBadRequest, "the field of an attachment is called upload, not "+name)), nil
-		}
-		var id string
-		if err := json.Unmarshal(a["upload"], &id); err != nil || id == "" {
-			return e.refuse(problem(wire.CodeBadRequest, "upload is the last part of an upload's address")), nil
 		}
 		u, err := s.cfg.Store.Upload(ctx, id)
 		if err != nil && !errors.Is(err, uploads.ErrNotFound) {
@@ -209,19 +205,6 @@ func (s *Server) attach(who identity, e *Entry) (*wire.Problem, error) {
 	}
 	e.Attachments = full
 	return nil, nil
-}
-
-// uploadField finds how an attachment spells the field that names its upload, or "". Readers in Go take any case for it.
-func uploadField(a map[string]json.RawMessage) string {
-	for name := range a {
-		if strings.EqualFold(name, "upload") && name != "upload" {
-			return name
-		}
-	}
-	if _, ok := a["upload"]; ok {
-		return "upload"
-	}
-	return ""
 }
 
 func (e *Entry) refuse(p *wire.Problem) *wire.Problem {
