@@ -1,6 +1,7 @@
 package upload
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"slices"
@@ -58,7 +59,7 @@ func (d *dropper) main() {
 // drop drops one copy; false if that has to be tried again.
 func (d *dropper) drop(u Upload, l Leftover) bool {
 	if l.URL == "" {
-		r, err := d.q.createCopy(d.ctx, l.Size, nil, "key", l.Key)
+		r, err := d.q.createCopy(d.ctx, l.Size, nil, cmp.Or(l.Metadata, metadata("key", l.Key)))
 		if err != nil {
 			return false
 		}

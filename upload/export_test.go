@@ -36,6 +36,7 @@ const (
 	BugForgetCancel  = bugForgetCancel
 	BugTrustAhead    = bugTrustAhead
 	BugKeepTurn      = bugKeepTurn
+	BugDropByKey     = bugDropByKey
 	LastBug          = bugLast
 )
 

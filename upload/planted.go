@@ -21,6 +21,7 @@ const (
 	bugForgetCancel      // a cancelled upload's copy is dropped only while the process lives
 	bugTrustAhead        // an offset beyond what was sent is believed
 	bugKeepTurn          // an upload that the server chokes on keeps its turn
+	bugDropByKey         // what is left of a lost creation is asked for by its key alone
 	bugLast              // none: one more than the last
 )
 

@@ -24,6 +24,7 @@ var checks = map[string]func(t *testing.T) error{
 	"the token stays at home":           checkOrigins,
 	"accounts stay apart":               checkAccounts,
 	"a cancelled copy is dropped":       checkCancel,
+	"a lost creation leaves nothing":    checkLostAndLeft,
 	"no offset is believed blindly":     checkAhead,
 	"a stuck file lets others go":       checkTurns,
 }
@@ -57,6 +58,7 @@ var planted = map[upload.Bug]string{
 	upload.BugOtherAccount:  "accounts stay apart",
 	upload.BugForgetCancel:  "a cancelled copy is dropped",
 	upload.BugTrustAhead:    "no offset is believed blindly",
+	upload.BugDropByKey:     "a lost creation leaves nothing",
 	upload.BugKeepTurn:      "a stuck file lets others go",
 }
 

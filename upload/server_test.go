@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -21,7 +22,7 @@ import (
 // older one that is still reading, as tusd does.
 type tusServer struct {
 	algorithms string        // of checksums, "" for no such extension
-	keys       bool          // a creation with a key seen before gives the same copy
+	keys       bool          // a creation with a key seen before gives the same copy, one that differs otherwise 409
 	digests    bool          // replies tell Repr-Digest once a copy is whole
 	expire     time.Duration // told as Upload-Expires; 0 is not
 	maxSize    int64
@@ -212,12 +213,17 @@ func (s *tusServer) create(w http.ResponseWriter, r *http.Request, f *fault) {
 			c = old
 		}
 	}
+	other := c != nil && (c.length != length || !maps.Equal(c.meta, meta))
 	if c == nil {
 		s.made++
 		c = &tusCopy{id: fmt.Sprint("copy-", s.made), key: meta["key"], length: length, meta: meta}
 		s.copies[c.id] = c
 	}
 	s.mu.Unlock()
+	if other {
+		s.answer(w, r, http.StatusConflict, f)
+		return
+	}
 	w.Header().Set("Location", "/files/"+c.id)
 	if s.expire > 0 {
 		w.Header().Set("Upload-Expires", time.Now().Add(s.expire).UTC().Format(http.TimeFormat))
