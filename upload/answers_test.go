@@ -81,7 +81,23 @@ var answerRows = []answers{
 	},
 	{name: "413 for ever", method: "PATCH", faults: repeat(99, &fault{status: 413}), code: upload.CodeTooLarge},
 	{name: "415", method: "PATCH", faults: []*fault{{status: 415}}, code: upload.CodeRefused},
-	{name: "422", method: "PATCH", faults: []*fault{{status: 422}}, code: upload.CodeRefused},
+	{
+		name: "422 for the last chunk", method: "PATCH", faults: []*fault{{status: 422}}, // what arrived isn't what was announced
+		log: "OPTIONS >204, POST >201, PATCH 0>422, POST >201, PATCH 0>204",
+	},
+	{name: "422 for the last chunk again", method: "PATCH", faults: repeat(2, &fault{status: 422}), code: upload.CodeCorrupt},
+	{
+		name: "422 and nothing was announced", method: "PATCH", faults: []*fault{{status: 422}}, code: upload.CodeRefused,
+		change: func(w *world) { w.opts.HashFirst = -1 },
+	},
+	{
+		name: "422 before the last chunk", method: "PATCH", faults: []*fault{{status: 422}}, code: upload.CodeRefused,
+		change: func(w *world) { w.srv.algorithms = "sha256"; w.opts.ChunkMax = 64 << 10 },
+	},
+	{
+		name: "damaged once, and the server compares", method: "PATCH", faults: []*fault{{corrupt: true}},
+		change: func(w *world) { w.srv.compares = true }, log: "OPTIONS >204, POST >201, PATCH 0>422, POST >201, PATCH 0>204",
+	},
 	{
 		name: "404 for the copy", method: "PATCH", faults: []*fault{{vanish: 404}},
 		log: "OPTIONS >204, POST >201, PATCH 0>404, POST >201, PATCH 0>204",
@@ -183,7 +199,7 @@ func (row answers) check(t *testing.T) error {
 	}
 	u, err := w.wait()
 	took, log := time.Since(start), w.srv.requests()
-	log = strings.ReplaceAll(log, "DELETE >204, ", "") // of a copy that is of no use, at any time
+	log = strings.NewReplacer("DELETE >204, ", "", "DELETE >404, ", "").Replace(log) // of a copy that is of no use, at any time
 	var failed *upload.FailedError
 	switch {
 	case row.code != "" && (!errors.As(err, &failed) || failed.Code != row.code || u.Code != row.code):
