@@ -37,6 +37,7 @@ const (
 	BugTrustAhead    = bugTrustAhead
 	BugKeepTurn      = bugKeepTurn
 	BugDropByKey     = bugDropByKey
+	BugBelievePortal = bugBelievePortal
 	LastBug          = bugLast
 )
 

@@ -22,6 +22,7 @@ const (
 	bugTrustAhead        // an offset beyond what was sent is believed
 	bugKeepTurn          // an upload that the server chokes on keeps its turn
 	bugDropByKey         // what is left of a lost creation is asked for by its key alone
+	bugBelievePortal     // whoever answers OPTIONS is taken for the server
 	bugLast              // none: one more than the last
 )
 
