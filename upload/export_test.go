@@ -38,6 +38,7 @@ const (
 	BugKeepTurn      = bugKeepTurn
 	BugDropByKey     = bugDropByKey
 	BugBelievePortal = bugBelievePortal
+	BugDropInLine    = bugDropInLine
 	LastBug          = bugLast
 )
 

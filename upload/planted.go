@@ -23,6 +23,7 @@ const (
 	bugKeepTurn          // an upload that the server chokes on keeps its turn
 	bugDropByKey         // what is left of a lost creation is asked for by its key alone
 	bugBelievePortal     // whoever answers OPTIONS is taken for the server
+	bugDropInLine        // a copy that can't be dropped holds up the others
 	bugLast              // none: one more than the last
 )
 
