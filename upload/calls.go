@@ -42,7 +42,7 @@ func (r Request) check() (Request, error) {
 	if r.Path, err = filepath.Abs(r.Path); err != nil {
 		return r, &InvalidError{Field: "path", Reason: "it can't be made absolute"}
 	}
-	r.Name = baseName(cmp.Or(r.Name, r.Path))
+	r.Name = r.FileName()
 	if r.ContentType == "" {
 		r.ContentType = mime.TypeByExtension(filepath.Ext(r.Name))
 	}
