@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -45,19 +46,22 @@ func (h *host) signedIn(t *testing.T, store chatsdk.Store, user string) *chatsdk
 	return c
 }
 
-// held are the uploads that the server holds bytes of.
-func (h *host) held(t *testing.T) (all []uploads.Upload) {
+// held are the uploads that the server has, also those without a byte: they count against the quota. No file may be there
+// that none of them has.
+func (h *host) held(t *testing.T) []uploads.Upload {
 	t.Helper()
+	all, err := h.db.AllUploads(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
 	files, err := os.ReadDir(h.dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, f := range files {
-		u, err := h.db.Upload(t.Context(), f.Name())
-		if err != nil {
-			t.Fatalf("file %s: %v", f.Name(), err)
+		if !slices.ContainsFunc(all, func(u uploads.Upload) bool { return u.ID == f.Name() }) {
+			t.Fatalf("file %s has no row", f.Name())
 		}
-		all = append(all, u)
 	}
 	return all
 }
@@ -301,6 +305,46 @@ func cancelledMessage(t *testing.T, h *host) error {
 }
 
 func TestCancelledMessageCancelsItsUploads(t *testing.T) { holds(t, cancelledMessage) }
+
+// TestLostCreationIsDropped has the answers to creations lost, and takes the upload, or the message that it is for, back:
+// the server, which compares all that a creation says, has no row of it in the end.
+func TestLostCreationIsDropped(t *testing.T) {
+	for _, size := range []int{100_000, 0} {
+		withHost(t, func(t *testing.T, h *host) {
+			var lose atomic.Bool
+			lose.Store(true)
+			h.door = func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+				next.ServeHTTP(w, r)
+				if r.Method == http.MethodPost && lose.Load() {
+					panic(http.ErrAbortHandler)
+				}
+			}
+			c := h.signedIn(t, chatsdk.InMemory(), "ada")
+			defer c.Close()
+			path, _ := writeFile(t, "a.txt", size)
+			u, err := c.Upload(t.Context(), upload.Request{Path: path})
+			if err != nil {
+				t.Fatal(err)
+			}
+			e, err := c.SendFiles(t.Context(), outbox.Entry{Channel: "general"}, chatsdk.File{Path: path})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !until(func() bool { return len(h.held(t)) == 2 }, time.Minute) {
+				t.Fatalf("the server has %+v: the test shows nothing", h.held(t))
+			}
+			if err := errors.Join(c.CancelUpload(t.Context(), u.ID), c.Cancel(t.Context(), e.ID)); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(5 * time.Second)
+			lose.Store(false)
+			time.Sleep(3 * time.Minute)
+			if left := h.held(t); len(left) > 0 || c.State().Uploads.Drops != 0 {
+				t.Errorf("%d to drop, and the server has %+v", c.State().Uploads.Drops, left)
+			}
+		})
+	}
+}
 
 // TestCancelledUploadParksItsMessage takes an upload back, and the message that waits for it says so.
 func TestCancelledUploadParksItsMessage(t *testing.T) {

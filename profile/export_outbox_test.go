@@ -11,7 +11,10 @@ var (
 )
 
 // SealEntry gives a row's data its version and checksum.
-func SealEntry(id string, body []byte) []byte {
-	b := append([]byte{entryVersion}, body...)
+func SealEntry(id string, body []byte) []byte { return SealRow(entryVersion, id, body) }
+
+// SealRow is SealEntry for any version.
+func SealRow(version byte, id string, body []byte) []byte {
+	b := append([]byte{version}, body...)
 	return binary.BigEndian.AppendUint32(b, checksum(id, b))
 }

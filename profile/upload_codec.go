@@ -10,7 +10,8 @@ import (
 )
 
 // An upload's data is built as an entry's is. It is written once a second while the upload moves, so it is short too.
-const uploadVersion = 1
+// Version 2 has the metadata of Leftovers; rows of version 1 are read, and written as 2 when they change.
+const uploadVersion = 2
 
 // Flags of an upload's data.
 const (
@@ -45,7 +46,7 @@ func encodeUpload(u *upload.Upload) []byte {
 	}
 	b = binary.AppendUvarint(b, uint64(len(u.Leftovers)))
 	for _, l := range u.Leftovers {
-		b = binary.AppendVarint(appendText(appendText(b, l.URL), l.Key), l.Size)
+		b = appendText(binary.AppendVarint(appendText(appendText(b, l.URL), l.Key), l.Size), l.Metadata)
 	}
 	return binary.BigEndian.AppendUint32(b, checksum(u.ID, b))
 }
@@ -56,8 +57,9 @@ func decodeUpload(place int64, id string, data []byte) (upload.Upload, error) {
 	if n < 1 || checksum(id, data[:n]) != binary.BigEndian.Uint32(data[n:]) {
 		return upload.Upload{}, errEntryChecksum
 	}
-	if data[0] != uploadVersion {
-		return upload.Upload{}, fmt.Errorf("it has version %d, and this program knows %d", data[0], uploadVersion)
+	version := data[0]
+	if version < 1 || version > uploadVersion {
+		return upload.Upload{}, fmt.Errorf("it has version %d, and this program knows up to %d", version, uploadVersion)
 	}
 	r := reader{b: data[1:n], s: string(data[1:n])}
 	flags := r.uint()
@@ -78,7 +80,11 @@ func decodeUpload(place int64, id string, data []byte) (upload.Upload, error) {
 	}
 	u.HashState, u.Code, u.Err = r.bytes(), upload.Code(r.text()), r.text()
 	for range r.length() {
-		u.Leftovers = append(u.Leftovers, upload.Leftover{URL: r.text(), Key: r.text(), Size: r.int()})
+		l := upload.Leftover{URL: r.text(), Key: r.text(), Size: r.int()}
+		if version > 1 {
+			l.Metadata = r.text()
+		}
+		u.Leftovers = append(u.Leftovers, l)
 	}
 	kept := u.State == upload.Queued || u.State == upload.Paused || u.State.Settled()
 	if r.short || len(r.b) != 0 || !kept || u.OnChange < upload.Fail || u.OnChange > upload.Restart {

@@ -38,6 +38,21 @@ func header(pairs ...string) map[string]string {
 var answerRows = []answers{
 	{name: "created at once", method: "PUT", log: "OPTIONS >204, POST >201, PATCH 0>204"},
 	{name: "no OPTIONS", method: "OPTIONS", faults: []*fault{{status: 405}}, log: "OPTIONS >405, POST >201, PATCH 0>204"},
+	{
+		name: "404 of a proxy to OPTIONS", method: "OPTIONS", faults: repeat(2, &fault{status: 404, bare: true}), atMost: 5 * time.Second,
+		change: func(w *world) { w.srv.algorithms = "sha256" }, // it takes no chunk without
+		log:    "OPTIONS >404, OPTIONS >404, OPTIONS >204, POST >201, PATCH 0>204",
+	},
+	{
+		name: "redirect of a portal to OPTIONS", method: "OPTIONS", atMost: 5 * time.Second,
+		faults: []*fault{{status: 302, bare: true, header: header("Location", "http://portal/")}},
+		change: func(w *world) { w.srv.algorithms = "sha256" },
+		log:    "OPTIONS >302, OPTIONS >204, POST >201, PATCH 0>204",
+	},
+	{
+		name: "no OPTIONS through a proxy", method: "OPTIONS", faults: repeat(999, &fault{status: 404, bare: true}),
+		least: 10 * time.Second, atMost: 20 * time.Second,
+	},
 	{name: "another version", method: "OPTIONS", faults: []*fault{{header: header("Tus-Version", "2.0.0")}}, code: upload.CodeProtocol},
 	{name: "no tus server", method: "OPTIONS", faults: repeat(99, &fault{status: 200, bare: true}), code: upload.CodeProtocol},
 	{name: "larger than the server takes", change: func(w *world) { w.srv.maxSize = 99_999 }, code: upload.CodeTooLarge, log: "OPTIONS >204"},
@@ -81,7 +96,23 @@ var answerRows = []answers{
 	},
 	{name: "413 for ever", method: "PATCH", faults: repeat(99, &fault{status: 413}), code: upload.CodeTooLarge},
 	{name: "415", method: "PATCH", faults: []*fault{{status: 415}}, code: upload.CodeRefused},
-	{name: "422", method: "PATCH", faults: []*fault{{status: 422}}, code: upload.CodeRefused},
+	{
+		name: "422 for the last chunk", method: "PATCH", faults: []*fault{{status: 422}}, // what arrived isn't what was announced
+		log: "OPTIONS >204, POST >201, PATCH 0>422, POST >201, PATCH 0>204",
+	},
+	{name: "422 for the last chunk again", method: "PATCH", faults: repeat(2, &fault{status: 422}), code: upload.CodeCorrupt},
+	{
+		name: "422 and nothing was announced", method: "PATCH", faults: []*fault{{status: 422}}, code: upload.CodeRefused,
+		change: func(w *world) { w.opts.HashFirst = -1 },
+	},
+	{
+		name: "422 before the last chunk", method: "PATCH", faults: []*fault{{status: 422}}, code: upload.CodeRefused,
+		change: func(w *world) { w.srv.algorithms = "sha256"; w.opts.ChunkMax = 64 << 10 },
+	},
+	{
+		name: "damaged once, and the server compares", method: "PATCH", faults: []*fault{{corrupt: true}},
+		change: func(w *world) { w.srv.compares = true }, log: "OPTIONS >204, POST >201, PATCH 0>422, POST >201, PATCH 0>204",
+	},
 	{
 		name: "404 for the copy", method: "PATCH", faults: []*fault{{vanish: 404}},
 		log: "OPTIONS >204, POST >201, PATCH 0>404, POST >201, PATCH 0>204",
@@ -98,6 +129,14 @@ var answerRows = []answers{
 	{
 		name: "404 of a proxy", method: "PATCH", faults: repeat(3, &fault{status: 404, bare: true}), atMost: 5 * time.Second,
 		log: "OPTIONS >204, POST >201, PATCH 0>404, HEAD >200, PATCH 0>404, HEAD >200, PATCH 0>404, HEAD >200, PATCH 0>204",
+	},
+	{
+		name: "403 of a portal", method: "PATCH", faults: repeat(8, &fault{status: 403, bare: true}), atMost: 10 * time.Second,
+		change: func(w *world) { w.opts.Token = &tokens{} },
+	},
+	{
+		name: "403 of a portal for ever", method: "PATCH", faults: repeat(999, &fault{status: 403, bare: true}), code: upload.CodeForbidden,
+		least: 10 * time.Second, atMost: 20 * time.Second,
 	},
 	{name: "403 for good", method: "PATCH", faults: repeat(99, &fault{status: 403}), code: upload.CodeForbidden},
 	{
@@ -183,7 +222,7 @@ func (row answers) check(t *testing.T) error {
 	}
 	u, err := w.wait()
 	took, log := time.Since(start), w.srv.requests()
-	log = strings.ReplaceAll(log, "DELETE >204, ", "") // of a copy that is of no use, at any time
+	log = strings.NewReplacer("DELETE >204, ", "", "DELETE >404, ", "").Replace(log) // of a copy that is of no use, at any time
 	var failed *upload.FailedError
 	switch {
 	case row.code != "" && (!errors.As(err, &failed) || failed.Code != row.code || u.Code != row.code):

@@ -42,7 +42,7 @@ func (r Request) check() (Request, error) {
 	if r.Path, err = filepath.Abs(r.Path); err != nil {
 		return r, &InvalidError{Field: "path", Reason: "it can't be made absolute"}
 	}
-	r.Name = baseName(cmp.Or(r.Name, r.Path))
+	r.Name = r.FileName()
 	if r.ContentType == "" {
 		r.ContentType = mime.TypeByExtension(filepath.Ext(r.Name))
 	}
@@ -206,10 +206,19 @@ func (q *Queue) Cancel(ctx context.Context, id string) error {
 	})
 }
 
+// metadata is the Upload-Metadata of a creation.
+func (u *Upload) metadata(key, sum string) string {
+	return metadata("key", key, "filename", u.Name, "filetype", u.ContentType, "sha256", sum)
+}
+
 // leave makes the server's copy one that nobody wants any more.
 func (u *Upload) leave() {
 	if u.URL != "" || u.Posted {
-		u.Leftovers = append(u.Leftovers, Leftover{URL: u.URL, Key: u.Key, Size: u.Source.Size})
+		l := Leftover{URL: u.URL, Key: u.Key, Size: u.Source.Size}
+		if l.URL == "" && planted != bugDropByKey {
+			l.Metadata = u.metadata(u.Key, u.SHA256)
+		}
+		u.Leftovers = append(u.Leftovers, l)
 	}
 	u.URL, u.Posted, u.Offset, u.HashState, u.HashedTo, u.ExpiresAt = "", false, 0, nil, 0, time.Time{}
 	u.Progress.Acked, u.Progress.Sent = 0, 0

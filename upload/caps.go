@@ -12,8 +12,12 @@ import (
 	"time"
 )
 
-// capsFor is how long what a server can do is believed.
-const capsFor = time.Hour
+const (
+	capsFor = time.Hour // what a server can do is believed for so long
+	// noCapsFor is the same for a server whose answer doesn't get through: nothing beyond tus's core is used meanwhile, and
+	// no other upload waits for it as long as the first did.
+	noCapsFor = time.Minute
+)
 
 // caps is what a server can do, as OPTIONS tells.
 type caps struct {
@@ -42,13 +46,14 @@ func (c *capsCache) get() (caps, bool) {
 	return c.known, time.Now().Before(c.until)
 }
 
-func (c *capsCache) set(known caps) {
+func (c *capsCache) set(known caps, valid time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.known, c.until = known, time.Now().Add(capsFor)
+	c.known, c.until = known, time.Now().Add(valid)
 }
 
-// askCaps learns what the server can do. A server that has no OPTIONS is taken for one with nothing beyond tus's core.
+// askCaps learns what the server can do. A server that has no OPTIONS is taken for one with nothing beyond tus's core. One
+// that somebody else answers for isn't: checksums would be off for all that is uploaded after a moment in a portal.
 func (q *Queue) askCaps(ctx context.Context) (caps, verdict) {
 	r, err := q.do(ctx, call{method: http.MethodOptions, url: q.opts.Endpoint})
 	if err != nil {
@@ -56,7 +61,14 @@ func (q *Queue) askCaps(ctx context.Context) (caps, verdict) {
 	}
 	v := judge(stepOptions, r, q.opts.MaxRetryAfter)
 	switch v.kind {
-	case kindOK, kindLost, kindFatal, kindStrange:
+	case kindStrange:
+		return caps{}, v
+	case kindLost, kindFatal:
+		if r.header.Get("Tus-Resumable") == "" && r.status != http.StatusMethodNotAllowed && planted != bugBelievePortal {
+			v.kind = kindStrange
+			return caps{}, v
+		}
+	case kindOK:
 	case kindAuth, kindStop, kindKicked, kindNetwork, kindServer, kindLocked, kindConflict, kindSmaller, kindChecksum,
 		kindChanged:
 		return caps{}, v
@@ -68,8 +80,20 @@ func (q *Queue) askCaps(ctx context.Context) (caps, verdict) {
 	if v.kind == kindOK && r.header.Get("Tus-Version") == "" {
 		return caps{}, verdict{kind: kindStrange, code: CodeProtocol, err: fmt.Errorf("%s is no tus endpoint", q.opts.Endpoint)}
 	}
-	q.caps.set(known)
+	q.caps.set(known, capsFor)
 	return known, verdict{}
+}
+
+// capsFrom is askCaps for a run, which bears a strange answer for a while, as it does one to a creation, and then does
+// without: where only OPTIONS doesn't get through, the rest may.
+func (r *run) capsFrom() (caps, verdict) {
+	r.tell(evSend, Change{Reason: ReasonStarted})
+	known, v := r.q.askCaps(r.ctx)
+	if v.kind == kindStrange && (v.status >= 300 && r.borne() || planted == bugBelievePortal) {
+		known, v = caps{maxSize: -1}, verdict{kind: kindOK}
+		r.q.caps.set(known, noCapsFor)
+	}
+	return known, v
 }
 
 // readCaps reads the reply to OPTIONS.

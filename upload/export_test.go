@@ -36,6 +36,9 @@ const (
 	BugForgetCancel  = bugForgetCancel
 	BugTrustAhead    = bugTrustAhead
 	BugKeepTurn      = bugKeepTurn
+	BugDropByKey     = bugDropByKey
+	BugBelievePortal = bugBelievePortal
+	BugDropInLine    = bugDropInLine
 	LastBug          = bugLast
 )
 

@@ -1,6 +1,7 @@
 package upload
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -47,7 +48,24 @@ func (r *run) patch() verdict {
 		header.Set("Repr-Digest", reprDigest(sum)) // the server may compare before it answers
 	}
 	r.tell(evSend, Change{Reason: ReasonStarted})
-	return r.send(from, to, header)
+	v := r.send(from, to, header)
+	if told := cmp.Or(r.u.SHA256, sum); v.status == http.StatusUnprocessableEntity && to == r.u.Source.Size && told != "" {
+		return r.unlike(v, told)
+	}
+	return v
+}
+
+// unlike is the verdict where the server refuses the whole after its last byte: as ours does where that isn't what was
+// announced. One that refuses it for another reason does so again, and then it is over.
+func (r *run) unlike(v verdict, sum string) verdict {
+	found := r.mismatch(r.u.Source.Size, sum)
+	if found.err != nil && found.kind != kindChanged {
+		found.err = errors.Join(found.err, v.err)
+	}
+	if found.kind == kindFatal {
+		found.status = v.status
+	}
+	return found
 }
 
 // prepare returns the checksum of the chunk at from, which may be shorter than up to to.

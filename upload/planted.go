@@ -21,6 +21,9 @@ const (
 	bugForgetCancel      // a cancelled upload's copy is dropped only while the process lives
 	bugTrustAhead        // an offset beyond what was sent is believed
 	bugKeepTurn          // an upload that the server chokes on keeps its turn
+	bugDropByKey         // what is left of a lost creation is asked for by its key alone
+	bugBelievePortal     // whoever answers OPTIONS is taken for the server
+	bugDropInLine        // a copy that can't be dropped holds up the others
 	bugLast              // none: one more than the last
 )
 

@@ -24,6 +24,9 @@ var checks = map[string]func(t *testing.T) error{
 	"the token stays at home":           checkOrigins,
 	"accounts stay apart":               checkAccounts,
 	"a cancelled copy is dropped":       checkCancel,
+	"every other copy is dropped":       checkDropsGoOn,
+	"a portal isn't the server":         checkPortal,
+	"a lost creation leaves nothing":    checkLostAndLeft,
 	"no offset is believed blindly":     checkAhead,
 	"a stuck file lets others go":       checkTurns,
 }
@@ -57,6 +60,9 @@ var planted = map[upload.Bug]string{
 	upload.BugOtherAccount:  "accounts stay apart",
 	upload.BugForgetCancel:  "a cancelled copy is dropped",
 	upload.BugTrustAhead:    "no offset is believed blindly",
+	upload.BugDropByKey:     "a lost creation leaves nothing",
+	upload.BugBelievePortal: "a portal isn't the server",
+	upload.BugDropInLine:    "every other copy is dropped",
 	upload.BugKeepTurn:      "a stuck file lets others go",
 }
 

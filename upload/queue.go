@@ -1,6 +1,7 @@
 package upload
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -67,6 +68,9 @@ type Request struct {
 	// OnChange is what becomes of it when the file changes. Defaults to Fail.
 	OnChange Policy
 }
+
+// FileName is what the upload will be called: the last element of Name, or of Path, without what could harm.
+func (r Request) FileName() string { return baseName(cmp.Or(r.Name, r.Path)) }
 
 // Snapshot is the queue's state at one moment.
 type Snapshot struct {

@@ -107,9 +107,8 @@ func (r *run) step() verdict {
 	if !r.asked {
 		known, ok := r.q.caps.get()
 		if !ok {
-			r.tell(evSend, Change{Reason: ReasonStarted})
 			var v verdict
-			if known, v = r.q.askCaps(r.ctx); v.kind != kindOK {
+			if known, v = r.capsFrom(); v.kind != kindOK {
 				return v
 			}
 		}
@@ -187,6 +186,12 @@ func (r *run) retryNetwork(v verdict) {
 	}
 	d := r.q.delay(r.attempt, min(r.q.opts.RetryMin, limit), limit) - now.Sub(r.began)
 	r.hold(evNetwork, ReasonRetry, v.err, max(d, 0), true)
+}
+
+// borne says whether strange answers have been borne for long enough.
+func (r *run) borne() bool {
+	now := time.Now()
+	return now.Sub(r.strangeLast) <= strangeAgain && now.Sub(r.strange) >= strangeFor
 }
 
 // bear waits out what only something between us and the server can have answered, and then takes it at its word. An

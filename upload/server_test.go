@@ -5,23 +5,28 @@ import (
 	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/chatsdk/chatsdk/upload"
 )
 
 // tusServer is a small strict tus 1.0 server that misbehaves on demand. A newer request for a copy takes it over from an
 // older one that is still reading, as tusd does.
 type tusServer struct {
 	algorithms string        // of checksums, "" for no such extension
-	keys       bool          // a creation with a key seen before gives the same copy
+	keys       bool          // a creation with a key seen before gives the same copy, one that differs otherwise 409
+	compares   bool          // a copy that isn't what the creation or the last chunk announced is deleted, and 422 answered
 	digests    bool          // replies tell Repr-Digest once a copy is whole
 	expire     time.Duration // told as Upload-Expires; 0 is not
 	maxSize    int64
@@ -212,12 +217,17 @@ func (s *tusServer) create(w http.ResponseWriter, r *http.Request, f *fault) {
 			c = old
 		}
 	}
+	other := c != nil && (c.length != length || !maps.Equal(c.meta, meta))
 	if c == nil {
 		s.made++
 		c = &tusCopy{id: fmt.Sprint("copy-", s.made), key: meta["key"], length: length, meta: meta}
 		s.copies[c.id] = c
 	}
 	s.mu.Unlock()
+	if other {
+		s.answer(w, r, http.StatusConflict, f)
+		return
+	}
 	w.Header().Set("Location", "/files/"+c.id)
 	if s.expire > 0 {
 		w.Header().Set("Upload-Expires", time.Now().Add(s.expire).UTC().Format(http.TimeFormat))
@@ -272,8 +282,26 @@ func (s *tusServer) patch(w http.ResponseWriter, r *http.Request, c *tusCopy, f 
 	if status == 0 {
 		panic(http.ErrAbortHandler)
 	}
+	if status == http.StatusNoContent && s.other(r, c) {
+		s.answer(w, r, http.StatusUnprocessableEntity, f)
+		return
+	}
 	s.tell(w, c)
 	s.answer(w, r, status, f)
+}
+
+// other deletes a copy that is whole and isn't what was announced.
+func (s *tusServer) other(r *http.Request, c *tusCopy) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	raw := sha256.Sum256(c.data)
+	sum := hex.EncodeToString(raw[:])
+	wants := []string{c.meta["sha256"], upload.Digest(r.Header)}
+	if !s.compares || int64(len(c.data)) < c.length || !slices.ContainsFunc(wants, func(w string) bool { return w != "" && w != sum }) {
+		return false
+	}
+	c.gone, c.data = http.StatusNotFound, nil
+	return true
 }
 
 // read takes a body in; 0 means that it broke off.

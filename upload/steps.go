@@ -73,7 +73,7 @@ func (r *run) look() verdict {
 
 // create makes a copy at the server. That one may exist is written down before, and where it is before the first byte.
 func (r *run) create() verdict {
-	if r.u.SHA256 == "" && r.u.Source.Size <= r.q.opts.HashFirst {
+	if r.u.SHA256 == "" && !r.u.Posted && r.u.Source.Size <= r.q.opts.HashFirst { // a creation that is repeated says the same
 		if err := r.hash.to(r.ctx, r.u.Source.Size, nil); err != nil {
 			return judgeError(err)
 		}
@@ -93,13 +93,13 @@ func (r *run) create() verdict {
 		}
 	}
 	r.tell(evSend, Change{Reason: ReasonStarted})
-	res, err := r.q.createCopy(r.ctx, r.u.Source.Size, r.renewing, "key", key, "filename", r.u.Name, "filetype", r.u.ContentType, "sha256", sum)
+	res, err := r.q.createCopy(r.ctx, r.u.Source.Size, r.renewing, r.u.metadata(key, sum))
 	if err != nil {
 		return judgeError(err)
 	}
 	v := judge(stepCreate, res, r.q.opts.MaxRetryAfter)
 	if v.kind != kindOK {
-		if v.kind == kindFatal { // nothing was made
+		if v.kind == kindFatal && !repeated { // nothing was made
 			_ = r.save(func(u *Upload) { u.Posted = false })
 		}
 		return v
@@ -127,9 +127,9 @@ func (r *run) create() verdict {
 }
 
 // createCopy asks for a new copy.
-func (q *Queue) createCopy(ctx context.Context, size int64, auth func(), pairs ...string) (reply, error) {
+func (q *Queue) createCopy(ctx context.Context, size int64, auth func(), meta string) (reply, error) {
 	return q.do(ctx, call{method: http.MethodPost, url: q.opts.Endpoint, auth: auth, header: http.Header{
-		"Upload-Length": {strconv.FormatInt(size, 10)}, "Upload-Metadata": {metadata(pairs...)},
+		"Upload-Length": {strconv.FormatInt(size, 10)}, "Upload-Metadata": {meta},
 	}})
 }
 

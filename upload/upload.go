@@ -57,6 +57,9 @@ type Leftover struct {
 	URL  string // "" if the reply to its creation was lost: it is asked for under Key
 	Key  string
 	Size int64 // declared at creation
+	// Metadata is the Upload-Metadata of its creation, where the URL isn't known: a server may know a creation again only
+	// by all of it.
+	Metadata string
 }
 
 // Progress is how far an upload is. Acked bytes are the truth; Sent runs ahead of them.

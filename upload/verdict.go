@@ -109,6 +109,9 @@ func judge(s step, r reply, limit time.Duration) verdict {
 	switch r.status {
 	case http.StatusUnauthorized, http.StatusForbidden:
 		v.kind, v.code = kindAuth, CodeForbidden
+		if !tus && r.status == http.StatusForbidden { // portals and firewalls say so; a token was renewed for it already
+			v.kind = kindStrange
+		}
 	case http.StatusNotFound, http.StatusGone:
 		v.kind, v.code = kindLost, CodeRefused
 		if !tus && r.status == http.StatusNotFound { // what stands before a server that starts says so too; nobody says 410 so

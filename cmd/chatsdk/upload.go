@@ -112,8 +112,9 @@ func (u *uploading) take(ctx context.Context, path string) error {
 	if err != nil {
 		return failure(err, "")
 	}
+	name := upload.Request{Path: path, Name: u.o.name}.FileName()
 	for _, old := range all {
-		if (!old.State.Settled() || old.State == upload.Failed) && old.Path == path && u.mine(old) {
+		if (!old.State.Settled() || old.State == upload.Failed) && old.Path == path && old.Name == name && u.mine(old) {
 			u.id = old.ID
 			if old.State == upload.Paused {
 				return u.client.ResumeUpload(ctx, u.id)

@@ -13,7 +13,7 @@ import (
 
 const uploadColumns = `id, user, coalesce(key, ''), kind, parts, metadata, length, offset, hash, sha256, state, created, expires`
 
-func scanUpload(row *sql.Row) (uploads.Upload, error) {
+func scanUpload(row interface{ Scan(to ...any) error }) (uploads.Upload, error) {
 	var u uploads.Upload
 	var parts string
 	var created, expires int64
@@ -91,6 +91,24 @@ func withinQuota(ctx context.Context, from queryer, user string, bytes int64, co
 func (db *DB) Upload(ctx context.Context, id string) (uploads.Upload, error) {
 	u, err := scanUpload(db.read.QueryRowContext(ctx, `SELECT `+uploadColumns+` FROM uploads WHERE id = ?`, id))
 	return u, classify(err)
+}
+
+// AllUploads answers every upload, expired ones that are still known included, in the order of their creation, for checkers
+// that compare the table with what clients know. It isn't paged.
+func (db *DB) AllUploads(ctx context.Context) (all []uploads.Upload, err error) {
+	rows, err := db.read.QueryContext(ctx, `SELECT `+uploadColumns+` FROM uploads ORDER BY created, id`)
+	if err != nil {
+		return nil, classify(err)
+	}
+	defer func() { _ = rows.Close() }() // Err has said it
+	for rows.Next() {
+		u, err := scanUpload(rows)
+		if err != nil {
+			return nil, classify(err)
+		}
+		all = append(all, u)
+	}
+	return all, classify(rows.Err())
 }
 
 // AdvanceUpload keeps what changed of an open upload.

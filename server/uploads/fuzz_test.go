@@ -50,7 +50,7 @@ func FuzzMetadata(f *testing.F) {
 
 // FuzzChecksum reads Upload-Checksum: what is taken is an algorithm that we know, and as many bytes as it has.
 func FuzzChecksum(f *testing.F) {
-	for _, s := range []string{"", "sha1", "sha1 ", sha1Header(nil), sha256Header(nil), "md5 AAAA", "SHA1 AAAA", sha1Header(nil) + " x", " " + sha1Header(nil)} {
+	for _, s := range []string{"", "sha1", "sha1 ", sha1Header(nil), sha256Header(nil), prefixHeader(nil), "md5 AAAA", "SHA1 AAAA", sha1Header(nil) + " x", " " + sha1Header(nil)} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, header string) {
@@ -59,7 +59,7 @@ func FuzzChecksum(f *testing.F) {
 			return
 		}
 		name, value, _ := strings.Cut(header, " ")
-		if sizes := map[string]int{"sha1": 20, "sha256": 32}; sizes[name] != size || len(want) != size {
+		if sizes := map[string]int{"sha1": 20, "sha256": 32, "sha256-prefix": 32}; sizes[name] != size || len(want) != size {
 			t.Fatalf("%q: %d bytes of %d", header, len(want), size)
 		}
 		if base64.StdEncoding.EncodeToString(want) != strings.NewReplacer("\r", "", "\n", "").Replace(value) {

@@ -49,7 +49,7 @@ func full(n int) upload.Upload {
 		},
 		SHA256: "ef56", State: upload.Failed, Order: uint64(n), Key: "key", Restarts: 3, Posted: true, URL: "http://a/1",
 		Offset: 1 << 39, HashState: []byte{0, 1, 255}, HashedTo: 1 << 38, ExpiresAt: at.Add(time.Hour),
-		Leftovers: []upload.Leftover{{URL: "http://a/2", Key: "k2", Size: 7}, {Key: "k3", Size: 1 << 40}},
+		Leftovers: []upload.Leftover{{URL: "http://a/2", Key: "k2", Size: 7}, {Key: "k3", Size: 1 << 40, Metadata: "key azM="}},
 		Forget:    true, Code: upload.CodeRefused, Err: "why", Verified: true,
 		CreatedAt: at.Add(time.Second), UpdatedAt: at.Add(time.Minute), DoneAt: at.Add(2 * time.Minute),
 	}
