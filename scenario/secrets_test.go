@@ -1,7 +1,6 @@
 package scenario_test
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -48,7 +47,7 @@ func TestSecretsInALogAreFound(t *testing.T) {
 					show(secrets, o, tokens)
 				}})()
 				s, _ := scenario.Find("4")
-				r, err := scenario.RunVirtual(context.Background(), s, scenario.RunOptions{Seed: 1, Secrets: secrets})
+				r, err := scenario.RunVirtual(t.Context(), s, scenario.RunOptions{Seed: 1, Secrets: secrets})
 				if err != nil || !r.OK {
 					t.Fatal(r, err)
 				}
