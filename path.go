@@ -273,10 +273,10 @@ func heldBack(err error) *outbox.Refusal {
 		return nil
 	}
 	r := &outbox.Refusal{}
-	switch e.Kind {
-	case api.ErrRateLimited: //nolint:errorlint // one of api's, never wrapped
+	switch {
+	case errors.Is(e.Kind, api.ErrRateLimited):
 		r.Code = wire.CodeRateLimited
-	case api.ErrCircuitOpen: //nolint:errorlint // one of api's, never wrapped
+	case errors.Is(e.Kind, api.ErrCircuitOpen):
 		r.Code = wire.CodeUnavailable
 	default:
 		return nil

@@ -20,6 +20,7 @@ type DurableOptions struct {
 	Lasts   time.Duration // of the faults; defaults to 3m
 	Every   time.Duration // mean pause between two messages of a device; defaults to 1s
 	Logger  *slog.Logger  // nil means nothing is logged
+	Secrets *Secrets      // see WorldOptions
 }
 
 // DurableReport is what a random world of devices showed.
@@ -70,7 +71,9 @@ func RunDurable(ctx context.Context, o DurableOptions) (r DurableReport, err err
 	}
 	p := &durable{o: o, rng: rand.New(rand.NewPCG(o.Seed, 4)), report: &r}
 	r = DurableReport{Seed: o.Seed, Faults: map[string]int{}, Limited: p.rng.IntN(2) == 0}
-	wo := WorldOptions{Seed: o.Seed, Link: (&plan{rng: p.rng}).link(), Logger: o.Logger, Channels: durableChannels}
+	wo := WorldOptions{
+		Seed: o.Seed, Link: (&plan{rng: p.rng}).link(), Logger: o.Logger, Secrets: o.Secrets, Channels: durableChannels,
+	}
 	if r.Limited {
 		wo.Limits = server.Limits{MessagesPerSecond: tightRate, MessageBurst: tightBurst}
 	}

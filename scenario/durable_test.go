@@ -19,7 +19,7 @@ func TestDurableWorlds(t *testing.T) {
 	for seed := first; seed <= last; seed++ {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			bubble.Run(t, func(t *testing.T) {
-				o := scenario.DurableOptions{Seed: seed}
+				o := scenario.DurableOptions{Seed: seed, Secrets: &scenario.Secrets{}}
 				if replay {
 					o.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
 				}
@@ -30,6 +30,7 @@ func TestDurableWorlds(t *testing.T) {
 				for _, p := range r.Problems {
 					t.Errorf("seed %d: %s", seed, p)
 				}
+				wantNoSecrets(t, o.Secrets, r, err)
 				if err != nil || !r.OK() {
 					t.Errorf("seed %d failed: %v; run it again with SEED=%d go test ./scenario -run TestDurableWorlds -v", seed, err, seed)
 				}

@@ -19,6 +19,7 @@ type RandomOptions struct {
 	Lasts   time.Duration // defaults to 10m
 	Every   time.Duration // pause between two messages of a client; defaults to 1s
 	Logger  *slog.Logger  // nil means nothing is logged
+	Secrets *Secrets      // see WorldOptions
 }
 
 // healWithin is how soon after the end of the last outage every client has to be caught up.
@@ -56,7 +57,7 @@ func RunRandom(ctx context.Context, o RandomOptions) (r RandomReport, err error)
 	}
 	r = RandomReport{Seed: o.Seed, Faults: map[string]int{}}
 	plan := newPlan(o)
-	w, err := NewVirtualWorld(ctx, WorldOptions{Seed: o.Seed, Link: plan.link(), Logger: o.Logger})
+	w, err := NewVirtualWorld(ctx, WorldOptions{Seed: o.Seed, Link: plan.link(), Logger: o.Logger, Secrets: o.Secrets})
 	if err != nil {
 		return r, err
 	}

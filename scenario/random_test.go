@@ -19,7 +19,7 @@ func TestRandomWorlds(t *testing.T) {
 	for seed := first; seed <= last; seed++ {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			bubble.Run(t, func(t *testing.T) {
-				o := scenario.RandomOptions{Seed: seed}
+				o := scenario.RandomOptions{Seed: seed, Secrets: &scenario.Secrets{}}
 				if replay {
 					o.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
 				}
@@ -28,6 +28,7 @@ func TestRandomWorlds(t *testing.T) {
 				for _, p := range r.Problems {
 					t.Errorf("seed %d: %s", seed, p)
 				}
+				wantNoSecrets(t, o.Secrets, r, err)
 				if err != nil || !r.OK() {
 					t.Errorf("seed %d failed: %v; run it again with SEED=%d go test ./scenario -run TestRandomWorlds -v", seed, err, seed)
 				}

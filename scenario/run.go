@@ -19,6 +19,8 @@ type RunOptions struct {
 	Seed uint64
 	Dir  string    // where servers and profiles keep their data; "" means a temporary folder that is removed
 	Out  io.Writer // what happens, line by line; nil means nowhere
+
+	Secrets *Secrets // see WorldOptions
 }
 
 // limit bounds each wait of a run for something that has to come: far beyond every threshold, so that a miss is
@@ -51,7 +53,7 @@ func (o RunOptions) folder(s Scenario) (dir string, done func(), err error) {
 
 // world is the world that the scenario is played in.
 func (s Scenario) world(o RunOptions, dir string) WorldOptions {
-	w := WorldOptions{Seed: o.Seed, Link: s.Link, Limits: s.Limits, AccessTTL: s.AccessTTL}
+	w := WorldOptions{Seed: o.Seed, Link: s.Link, Limits: s.Limits, AccessTTL: s.AccessTTL, Secrets: o.Secrets}
 	if s.Files {
 		w.Files = filepath.Join(dir, "files")
 	}

@@ -36,7 +36,9 @@ func runVirtual(t *testing.T, ids ...string) {
 		for seed := uint64(1); seed <= last; seed++ {
 			t.Run(id, func(t *testing.T) {
 				bubble.Run(t, func(t *testing.T) {
-					r, err := scenario.RunVirtual(t.Context(), s, scenario.RunOptions{Seed: seed})
+					o := scenario.RunOptions{Seed: seed, Secrets: &scenario.Secrets{}}
+					r, err := scenario.RunVirtual(t.Context(), s, o)
+					wantNoSecrets(t, o.Secrets, r, err)
 					if err != nil {
 						t.Fatal(err)
 					}

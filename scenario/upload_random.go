@@ -25,6 +25,7 @@ type UploadOptions struct {
 	Files   int           // or messages with up to 3 of them, that each device is given; defaults to 8
 	Lasts   time.Duration // of the faults; defaults to 1m
 	Logger  *slog.Logger  // nil means nothing is logged
+	Secrets *Secrets      // see WorldOptions
 }
 
 // UploadReport is what a random world of uploads showed.
@@ -135,7 +136,7 @@ func (p *uploadWorld) open(ctx context.Context) (err error) {
 		return c
 	}
 	wo := WorldOptions{
-		Seed: p.o.Seed, Link: link(), Logger: p.o.Logger, Files: filepath.Join(p.dir, "files"), Record: &HTTPRecord{}, Faults: newHTTPFaults(p.o.Seed),
+		Seed: p.o.Seed, Link: link(), Logger: p.o.Logger, Secrets: p.o.Secrets, Files: filepath.Join(p.dir, "files"), Record: &HTTPRecord{}, Faults: newHTTPFaults(p.o.Seed),
 	}
 	if p.rng.IntN(2) == 0 {
 		wo.AccessTTL = shortTTL

@@ -18,7 +18,7 @@ func TestUploadWorlds(t *testing.T) {
 	for seed := first; seed <= last; seed++ {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			bubble.Run(t, func(t *testing.T) {
-				o := scenario.UploadOptions{Seed: seed}
+				o := scenario.UploadOptions{Seed: seed, Secrets: &scenario.Secrets{}}
 				if replay {
 					o.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
 				}
@@ -27,6 +27,7 @@ func TestUploadWorlds(t *testing.T) {
 				for _, p := range r.Problems {
 					t.Errorf("seed %d: %s", seed, p)
 				}
+				wantNoSecrets(t, o.Secrets, r, err)
 				if err != nil || !r.OK() {
 					t.Errorf("seed %d failed: %v; run it again with SEED=%d go test ./scenario -run TestUploadWorlds -v", seed, err, seed)
 				}

@@ -33,7 +33,9 @@ type WorldOptions struct {
 	Limits server.Limits       // zero fields are the server's defaults
 	Logger *slog.Logger        // nil means nothing is logged
 
-	Channels  []string             // that devices read, and Verdict checks; nil means Channel alone
+	Secrets  *Secrets // takes what is logged, and what must not be in it; nil means nobody looks
+	Channels []string // that devices read, and Verdict checks; nil means Channel alone
+
 	Files     string               // folder in which the server keeps uploads; "" means that it takes none
 	AccessTTL time.Duration        // of the server's access tokens; 0 is its default
 	Record    *HTTPRecord          // takes what arrives at the server; nil means nothing is recorded
@@ -91,6 +93,9 @@ func newWorld(ctx context.Context, c carrier, store *sqlite.DB, o WorldOptions) 
 		History: &History{}, opts: o, carrier: c, store: noting(store), log: o.Logger,
 		rng: rand.New(rand.NewPCG(o.Seed, 1)),
 	}
+	if o.Secrets != nil {
+		w.log = o.Secrets.logger(o.Logger)
+	}
 	if w.log == nil {
 		w.log = slog.New(slog.DiscardHandler)
 	}
@@ -104,8 +109,12 @@ func newWorld(ctx context.Context, c carrier, store *sqlite.DB, o WorldOptions) 
 	return w, nil
 }
 
-// wrap puts the record and the faults before the server.
+// wrap puts the record and the faults before the server, and who keeps its secrets behind them: a reply that is lost was
+// issued too.
 func (o *WorldOptions) wrap(next http.Handler) http.Handler {
+	if o.Secrets != nil {
+		next = o.Secrets.wrap(next)
+	}
 	if o.Faults != nil {
 		next = o.Faults.Handler(next)
 	}

@@ -89,13 +89,7 @@ func (t refreshTry) judge(ses Session, strict bool, ttl time.Duration) (Session,
 
 // answersAgain says that the parent still gets the present pair: nobody has shown yet that its reply arrived.
 func (t refreshTry) answersAgain(ses Session) bool {
-	switch planted {
-	case bugChildNotAsked:
-		return false
-	case bugParentForEver:
-		return true
-	}
-	return !ses.Confirmed
+	return planted == bugParentForEver || !ses.Confirmed && planted != bugChildNotAsked
 }
 
 // known says how many keyed refreshes came after the one that this is a repetition of; -1 if it is none.

@@ -170,36 +170,6 @@ func (w *weather) do(p *process, a *authServer, req *http.Request) (*http.Respon
 		gone(res)
 		res.Body = io.NopCloser(io.MultiReader(io.LimitReader(res.Body, 30), brokenReader{}))
 		return res, nil
-	case "500 before":
-		return reply(500, "application/json", `{"error":"invalid_grant"}`), nil // who is in trouble says anything
-	case "503":
-		return reply(503, "application/json", `{"error":"invalid_grant"}`, "Retry-After", "5"), nil
-	case "503 after": // a gateway's, whose server has done it
-		gone(commit())
-		return reply(503, "text/html", "busy", "Retry-After", "1.5"), nil
-	case "wrong date": // of a server whose clock is off by hours: its answers hold, and its waits are as long as it meant
-		clock := time.Now().UTC().Add(time.Duration(w.draw(20)-10) * time.Hour)
-		fields := []string{"Date", clock.Format(http.TimeFormat), "Retry-After", clock.Add(7 * time.Second).Format(http.TimeFormat)}
-		if w.draw(2) == 0 {
-			return reply(429, "application/json", "{}", fields...), nil
-		}
-		res := commit()
-		res.Header.Set("Date", fields[1])
-		return res, nil
-	case "500 after", "502 after":
-		gone(commit())
-		return reply(502, "text/html", "bad gateway"), nil
-	case "429":
-		return reply(429, "application/json", "{}", "Retry-After", "20"), nil
-	case "429 date":
-		now := time.Now().UTC()
-		return reply(429, "text/plain", "", "Date", now.Format(http.TimeFormat), "Retry-After", now.Add(9*time.Second).Format(http.TimeFormat)), nil
-	case "portal":
-		return reply(200, "text/html", "<html>welcome"), nil
-	case "redirect":
-		return reply(302, "text/html", "", "Location", "https://portal.example/"), nil
-	case "firewall":
-		return reply(403, "text/html", "<html>"), nil
 	case "slow": // and too late for the client
 		gone(commit())
 		<-req.Context().Done()
@@ -218,8 +188,49 @@ func (w *weather) do(p *process, a *authServer, req *http.Request) (*http.Respon
 		gone(res)
 		res.Body = io.NopCloser(io.MultiReader(io.LimitReader(res.Body, 40), dying{p}))
 		return res, nil
+	default:
+		if res := w.refuse(what, commit, gone); res != nil {
+			return res, nil
+		}
 	}
 	return commit(), nil
+}
+
+// refuse is what is answered in place of tokens, by the server or somebody on the way; nil is nothing.
+func (w *weather) refuse(what string, commit func() *http.Response, gone func(*http.Response)) *http.Response {
+	switch what {
+	case "500 before":
+		return reply(500, "application/json", `{"error":"invalid_grant"}`) // who is in trouble says anything
+	case "503":
+		return reply(503, "application/json", `{"error":"invalid_grant"}`, "Retry-After", "5")
+	case "503 after": // a gateway's, whose server has done it
+		gone(commit())
+		return reply(503, "text/html", "busy", "Retry-After", "1.5")
+	case "wrong date": // of a server whose clock is off by hours: its answers hold, and its waits are as long as it meant
+		clock := time.Now().UTC().Add(time.Duration(w.draw(20)-10) * time.Hour)
+		fields := []string{"Date", clock.Format(http.TimeFormat), "Retry-After", clock.Add(7 * time.Second).Format(http.TimeFormat)}
+		if w.draw(2) == 0 {
+			return reply(429, "application/json", "{}", fields...)
+		}
+		res := commit()
+		res.Header.Set("Date", fields[1])
+		return res
+	case "500 after", "502 after":
+		gone(commit())
+		return reply(502, "text/html", "bad gateway")
+	case "429":
+		return reply(429, "application/json", "{}", "Retry-After", "20")
+	case "429 date":
+		now := time.Now().UTC()
+		return reply(429, "text/plain", "", "Date", now.Format(http.TimeFormat), "Retry-After", now.Add(9*time.Second).Format(http.TimeFormat))
+	case "portal":
+		return reply(200, "text/html", "<html>welcome")
+	case "redirect":
+		return reply(302, "text/html", "", "Location", "https://portal.example/")
+	case "firewall":
+		return reply(403, "text/html", "<html>")
+	}
+	return nil
 }
 
 // dying is the rest of a body that a process doesn't live to read.
