@@ -160,27 +160,37 @@ func logDamaged(r io.Reader) bool {
 	}
 }
 
-// mergeLog makes a database at to, of the one at path and the whole transactions in the log beside it: where that is
-// damaged, those behind the damage too. Pages that are missing are empty.
-func mergeLog(path, to string, damaged bool) (err error) {
+// mergeLog makes a database at to, of the one at path and the whole transactions in the log beside it, and says whether
+// that is damaged: then those behind the damage are part of it too. Pages that are missing are empty.
+func mergeLog(path, to string) (damaged bool, err error) {
 	log, err := os.Open(path + logEnd)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer log.Close()
+	damaged = logDamaged(log)
+	if _, err := log.Seek(0, io.SeekStart); err != nil {
+		return damaged, err
+	}
 	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return err
+		return damaged, err
 	}
-	defer func() { err = errors.Join(err, out.Close()) }()
-	if err := copyInto(out, path); err != nil {
-		return err
+	err = copyInto(out, path)
+	if err == nil {
+		err = writeFrames(out, log, damaged)
 	}
+	return damaged, errors.Join(err, out.Close())
+}
+
+// writeFrames writes the pages of a log's whole transactions where they belong, up to the first frame that isn't whole, or
+// the later ones too.
+func writeFrames(out io.WriterAt, log io.Reader, later bool) error {
 	l := openLog(log)
 	pending := map[uint32][]byte{}
 	for {
 		f, ok := l.next()
-		if !ok || !f.linked && !damaged {
+		if !ok || !f.linked && !later {
 			return nil
 		}
 		if !f.linked {

@@ -97,6 +97,21 @@ func TestLogWithoutDatabaseIsDamage(t *testing.T) {
 	}
 }
 
+// TestDamagedLogWithoutDatabase: what is behind the damage is saved, and said not to be all.
+func TestDamagedLogWithoutDatabase(t *testing.T) {
+	const queued = 20
+	sound := killedWith(t, queued, true)
+	for _, at := range []int{24, 32 + 4, 10_000, 50_000} {
+		dir := copyOf(t, sound)
+		loseDatabase(t, dir, false)
+		editLog(t, dir, func(log []byte) []byte { log[at] ^= 1; return log })
+		got, err := profile.Rescue(dir, &bytes.Buffer{})
+		if err != nil || got.Messages < queued-2 || got.Cut == nil {
+			t.Errorf("byte %d: %+v, %v", at, got, err)
+		}
+	}
+}
+
 // TestLogOfHalfADatabase: the log has what was written since the last process, the database is gone, and what is on the
 // log's pages is saved.
 func TestLogOfHalfADatabase(t *testing.T) {

@@ -149,7 +149,7 @@ func salvage(ctx context.Context, path string, fault error, out *Rescued) (
 	merged := path + "-merged"
 	gone, torn := errors.Is(fault, errNoDatabase), errors.Is(fault, errLogDamaged)
 	if gone || torn {
-		if err := mergeLog(path, merged, torn); err != nil { // before SQLite drops what it doesn't read
+		if torn, err = mergeLog(path, merged); err != nil { // before SQLite drops what it doesn't read
 			return nil, nil, err
 		}
 	}
@@ -160,7 +160,7 @@ func salvage(ctx context.Context, path string, fault error, out *Rescued) (
 		}
 	}
 	if out.Cut == nil && torn {
-		out.Cut = fault
+		out.Cut = errLogDamaged
 	}
 	out.Damaged = len(s.damaged)
 	return s.found, s.paths, err
