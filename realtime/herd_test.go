@@ -2,7 +2,6 @@ package realtime_test
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"net"
 	"slices"
@@ -44,17 +43,7 @@ func TestManyClientsAfterARestart(t *testing.T) {
 				mu.Unlock()
 				return dial(ctx, network, addr)
 			}
-			for i := range clients {
-				c, err := realtime.New(realtime.Options{
-					URL: "ws://server:80/connection/websocket", DialContext: counted, Rand: rand.New(rand.NewPCG(uint64(i), 7)),
-				})
-				if err := errors.Join(err, c.Start()); err != nil {
-					t.Fatal(err)
-				}
-				t.Cleanup(func() { _ = c.Close() })
-				c.Connect()
-				time.Sleep(time.Duration(i%7) * ms)
-			}
+			crowd(t, clients, counted)
 			time.Sleep(6 * time.Second)
 			mu.Lock()
 			if len(arrived) != clients {
@@ -90,5 +79,24 @@ func TestManyClientsAfterARestart(t *testing.T) {
 				t.Errorf("%d dials of %d clients that nothing refused", dials, clients)
 			}
 		})
+	}
+}
+
+// crowd connects clients, each a little after the one before.
+func crowd(t *testing.T, clients int, dial func(context.Context, string, string) (net.Conn, error)) {
+	t.Helper()
+	for i := range clients {
+		c, err := realtime.New(realtime.Options{
+			URL: "ws://server:80/connection/websocket", DialContext: dial, Rand: rand.New(rand.NewPCG(uint64(i), 7)),
+		})
+		if err == nil {
+			err = c.Start()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		c.Connect()
+		time.Sleep(time.Duration(i%7) * ms)
 	}
 }
