@@ -84,7 +84,6 @@ func (o *owner) applyConnect(r *protocol.Reply) {
 	l.up, l.upAt, l.client, l.pong = true, now, res.Client, res.Pong
 	l.phases.Connect = now.Sub(l.began)
 	o.tok.have, o.dialed = false, false // fetched anew for each connection
-	o.roundStart = time.Time{}          // what the dial took is no pause after the connection it led to
 	o.recordConnect(now)
 	o.scheduleRefresh(res.Expires, res.Ttl)
 	o.c.mu.Lock()

@@ -16,9 +16,9 @@ import (
 )
 
 // TestFlappingServerIsNotHammered takes each connection and ends it at once, for a minute. Connecting is no success yet:
-// pauses grow all the same. Once a connection has lasted, the next loss is repaired at once again.
+// pauses grow all the same, less what the dial before took (without pauses there are 200 connections). Once a connection has lasted, the next loss is repaired at once again.
 func TestFlappingServerIsNotHammered(t *testing.T) {
-	for profile, most := range map[realtime.Profile]int{realtime.Foreground: 110, realtime.Background: 12} {
+	for profile, most := range map[realtime.Profile]int{realtime.Foreground: 140, realtime.Background: 12} {
 		bubble.Run(t, func(t *testing.T) {
 			begin := time.Now()
 			flaps := func() bool { return time.Since(begin) < time.Minute }
