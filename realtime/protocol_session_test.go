@@ -1,6 +1,7 @@
 package realtime_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -338,6 +339,40 @@ func TestPoint13_AnotherWebSocket(t *testing.T) {
 		})
 	}
 }
+
+// TestPoint14_TokenComesLate: each of the first calls takes longer than the server waits for a connection to begin, 15 s, and
+// than the client waits for a call; then one succeeds.
+func TestPoint14_TokenComesLate(t *testing.T) {
+	bubble.Run(t, func(t *testing.T) {
+		n := newSimNet(1, 100*ms)
+		w := newWorld(t, n)
+		defer w.close()
+		w.connecting = func(centrifuge.ConnectEvent) (centrifuge.ConnectReply, error) { return taken(time.Time{}), nil }
+		begin := time.Now()
+		f := newFollower(t, n, realtime.Options{Token: tokenFrom(begin.Add(47 * time.Second))})
+		defer f.close()
+		time.Sleep(46 * time.Second)
+		if s := f.State(); s.State != realtime.Connecting {
+			t.Errorf("state %+v while there is no token", s)
+		}
+		if d := f.caughtUp(begin, 2*time.Minute); d > 61*time.Second {
+			t.Errorf("caught up after %v: the token was there after 47 s, and a call takes 10 s at most", d)
+		}
+	})
+}
+
+// tokenFrom is a source that answers nobody before a moment, and at once from then on.
+type tokenFrom time.Time
+
+func (s tokenFrom) Token(ctx context.Context) (string, error) {
+	if !time.Now().Before(time.Time(s)) {
+		return "token", nil
+	}
+	<-ctx.Done()
+	return "", ctx.Err()
+}
+
+func (s tokenFrom) Renew(ctx context.Context, _ string) (string, error) { return s.Token(ctx) }
 
 // TestPoint14_SlowToken takes 9 s, on a server that ends silent connections with a code that others take for final.
 func TestPoint14_SlowToken(t *testing.T) {

@@ -275,7 +275,6 @@ func TestPoint26_Epochs(t *testing.T) {
 	}{
 		{"known and kept", [2]string{"e1", ""}, "", "e1", "e1"},
 		{"adopted from a publication", [2]string{"", ""}, "e1", "e1", "e1"},
-		{"known and not replaced", [2]string{"e1", "e1"}, "e1", "e1", "e1"},
 	} {
 		t.Run(strings.ReplaceAll(row.name, " ", "-"), func(t *testing.T) {
 			bubble.Run(t, func(t *testing.T) {
@@ -323,6 +322,9 @@ func TestPoint26_AnotherEpoch(t *testing.T) {
 		time.Sleep(time.Second)
 		k.last().publish("other", 9)
 		time.Sleep(time.Second)
+		if asked := k.last().subscribes("other"); len(asked) != 2 || asked[1].Epoch != "e1" || asked[1].Offset != 7 || !asked[1].Recover {
+			t.Errorf("asked %v, want the known epoch and offset: those of a publication don't replace them", asked)
+		}
 		subs := r.of(realtime.EventSubscribed)
 		if len(subs) != 2 || subs[1].Recovered || !subs[1].WasRecovering || subs[1].Epoch != "e2" || subs[1].Offset != 8 {
 			t.Errorf("subscribed events %+v", subs)

@@ -48,10 +48,12 @@
 //	                                          TestRefreshMarginFitsTheLifetime (pure)
 //	37 empty token, unauthorized, 109         TestPoint37_EmptyTokenIsValid (fake), TestUnauthorizedIsFinal,
 //	                                          TestTokenExpiredIsRenewedAtOnce, TestTokenRefusedForEver (real)
-//	38 no user code on the reader             TestSlowHandler, TestCloseInsideBusyHandler (real)
+//	38 no user code on the reader             TestPoint38_HandlersHoldNothingUp (fake), TestSlowHandler,
+//	                                          TestCloseInsideBusyHandler (real), TestBusyHandlerAndManyConnections (fake)
 //	39 every call settles once                TestPoint39_CallsSettleOnce (real), TestPoint39_DoubledAnswers (fake),
 //	                                          TestCloseAtAnyMoment, TestRPCDuringReset (real)
-//	40 late timers                            TestOverdueTimerGivesOneChance, TestSleepIsNoticed (pure)
+//	40 late timers                            TestPoint40_DataWaitsInTheSocket, TestWake* (real),
+//	                                          TestOverdueTimerGivesOneChance, TestSleepIsNoticed (pure)
 //	41 ambiguous calls, no publish command    TestPoint41_AmbiguousCalls (fake)
 //	42 panicking handlers                     TestPoint42_PanicsStopNothing (fake), TestPanickingHandler (real)
 //

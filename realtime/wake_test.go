@@ -43,9 +43,9 @@ func TestWakeEndsThePause(t *testing.T) {
 	}
 }
 
-// TestWakeFindsDataInTheSocket: messages came while the machine slept, and answers to what was asked before. They are
+// TestPoint40_DataWaitsInTheSocket: messages came while the machine slept, and answers to what was asked before. They are
 // taken, and the connection stays.
-func TestWakeFindsDataInTheSocket(t *testing.T) {
+func TestPoint40_DataWaitsInTheSocket(t *testing.T) {
 	for _, profile := range []realtime.Profile{realtime.Foreground, realtime.Background} {
 		bubble.Run(t, func(t *testing.T) {
 			n, w, f := start(t, 100*ms, realtime.Options{Profile: profile})

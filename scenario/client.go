@@ -209,21 +209,22 @@ func (c *Client) await(ctx context.Context, ok func(clientState) bool) error {
 
 // settledAll waits until every message sent was reported as settled.
 func (c *Client) settledAll(ctx context.Context) error {
-	return c.awaitCounts(ctx, func(open int, _ uint64) bool { return open == 0 })
+	return c.awaitCounts(ctx, func(open, _ int, _ uint64) bool { return open == 0 })
 }
 
 // shownUpTo waits until the application was shown the message with the seq.
 func (c *Client) shownUpTo(ctx context.Context, seq uint64) error {
-	return c.awaitCounts(ctx, func(_ int, shown uint64) bool { return shown >= seq })
+	return c.awaitCounts(ctx, func(_, _ int, shown uint64) bool { return shown >= seq })
 }
 
-// awaitCounts waits until ok says so of the number of messages on their way and the newest seq shown.
-func (c *Client) awaitCounts(ctx context.Context, ok func(open int, shown uint64) bool) error {
+// awaitCounts waits until ok says so of the number of messages on their way, of all messages, and of the newest seq shown.
+func (c *Client) awaitCounts(ctx context.Context, ok func(open, offered int, shown uint64) bool) error {
 	for {
 		c.mu.Lock()
-		shown, open, changed := c.seen.shown, len(c.offered)-c.settled, c.changed
+		shown, offered, changed := c.seen.shown, len(c.offered), c.changed
+		open := offered - c.settled
 		c.mu.Unlock()
-		if ok(open, shown) {
+		if ok(open, offered, shown) {
 			return nil
 		}
 		select {

@@ -20,6 +20,7 @@ const (
 	BugAckUnstored = bugAckUnstored
 	BugSlowDials   = bugSlowDials
 	BugRestless    = bugRestless
+	BugLateHeal    = bugLateHeal
 )
 
 // Plant makes a mistake until the returned function is called.

@@ -15,6 +15,8 @@ const (
 	bugSlowDials
 	// bugRestless: the demo's slow path resets the connection, as a client does that takes slow for dead.
 	bugRestless
+	// bugLateHeal: a random world's outages end 3 s later than they are said to, as for a client that looks too rarely.
+	bugLateHeal
 )
 
 var planted = noBug

@@ -34,6 +34,8 @@ type RandomReport struct {
 	Seed     uint64
 	Faults   map[string]int
 	HealedIn time.Duration // from the end of the last outage until every client was caught up
+	Heals    int           // ends of one client's outages that nothing else fell into
+	Worst    time.Duration // the longest that one of them took to be caught up
 	Verdict  Verdict
 	Problems []string
 }
@@ -43,7 +45,7 @@ func (r RandomReport) OK() bool { return r.Verdict.OK && len(r.Problems) == 0 }
 
 // RunRandom lets clients talk through a random sequence of faults on each link and of the server, heals everything and
 // asks two things: that nothing was lost, doubled, reordered or left out (safety), and that everybody is caught up
-// within 2 s of the end of the last outage (liveness). Call it inside a testing/synctest bubble. The seed decides the
+// within 2 s of the end of the last outage, and each client within 2 s of the end of one of its own (liveness). Call it inside a testing/synctest bubble. The seed decides the
 // faults; which of two goroutines that are due at the same moment runs first, it doesn't.
 func RunRandom(ctx context.Context, o RandomOptions) (r RandomReport, err error) {
 	if o.Clients <= 0 {
@@ -71,7 +73,8 @@ func RunRandom(ctx context.Context, o RandomOptions) (r RandomReport, err error)
 	}
 	work := startWork(ctx, w, o.Every)
 	within := healWithin
-	for _, f := range plan.faults(w) {
+	var ends heals
+	for _, f := range plan.faults(w, &ends) {
 		pause(ctx, f.wait)
 		within = healWithin + f.grace
 		r.Faults[f.name]++
@@ -96,6 +99,9 @@ func RunRandom(ctx context.Context, o RandomOptions) (r RandomReport, err error)
 	if r.HealedIn = time.Since(healed); r.HealedIn > within {
 		r.Problems = append(r.Problems, fmt.Sprintf("caught up %v after the last outage, at most %v is allowed", ms(r.HealedIn), within))
 	}
+	var late []string
+	r.Heals, r.Worst, late = ends.judge(healWithin)
+	r.Problems = append(r.Problems, late...)
 	r.Verdict, err = w.Verdict(ctx)
 	return r, err
 }
@@ -167,7 +173,7 @@ var linkFaults = []struct {
 }
 
 // faults draws the sequence. Everything random is drawn here, before the world runs, so that it is the seed's alone.
-func (p *plan) faults(w *World) []step {
+func (p *plan) faults(w *World, ends *heals) []step {
 	var out []step
 	clients := w.Clients()
 	for t := time.Duration(0); t < p.o.Lasts; {
@@ -179,6 +185,8 @@ func (p *plan) faults(w *World) []step {
 			graceful := p.rng.IntN(2) == 0
 			t += down
 			restart := step{wait: wait, name: "server restart", do: func(ctx context.Context) error {
+				n := ends.begin("server restart", "")
+				defer func() { ends.over(n) }()
 				err := w.StopServer(ctx, graceful)
 				pause(ctx, down)
 				return errors.Join(err, w.StartServer(ctx))
@@ -192,14 +200,25 @@ func (p *plan) faults(w *World) []step {
 		f, c := linkFaults[k], clients[p.rng.IntN(len(clients))]
 		lasts := time.Duration(p.rng.IntN(40_000)) * time.Millisecond
 		own := rand.New(rand.NewPCG(p.rng.Uint64(), p.rng.Uint64()))
-		out = append(out, step{wait: wait, name: f.name, who: c.Name, do: func(context.Context) error {
+		out = append(out, step{wait: wait, name: f.name, who: c.Name, do: func(ctx context.Context) error {
+			n := ends.begin(f.name, c.Name)
 			f.begin(c.Link, own)
-			if f.outage {
-				time.AfterFunc(lasts, func() {
-					c.Link.Heal()
-					c.Link.Update(func(c *faultnet.Conditions) { c.Up.Loss, c.Down.Loss = 0, 0 })
-				})
+			if !f.outage {
+				ends.over(n)
+				return nil
 			}
+			end := func() {
+				c.Link.Heal()
+				c.Link.Update(func(c *faultnet.Conditions) { c.Up.Loss, c.Down.Loss = 0, 0 })
+			}
+			time.AfterFunc(lasts, func() {
+				if planted == bugLateHeal {
+					time.AfterFunc(3*time.Second, end)
+				} else {
+					end()
+				}
+				ends.watch(ctx, w, c, n)
+			})
 			return nil
 		}})
 	}

@@ -5,7 +5,9 @@ import (
 	"log/slog"
 	"os"
 	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/chatsdk/chatsdk/internal/bubble"
 	"github.com/chatsdk/chatsdk/scenario"
@@ -24,7 +26,7 @@ func TestRandomWorlds(t *testing.T) {
 					o.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
 				}
 				r, err := scenario.RunRandom(t.Context(), o)
-				t.Logf("seed %d: faults %v, healed in %v, %v", seed, r.Faults, r.HealedIn, r.Verdict)
+				t.Logf("seed %d: faults %v, healed in %v, each of %d ends of outages within %v, %v", seed, r.Faults, r.HealedIn, r.Heals, r.Worst, r.Verdict)
 				for _, p := range r.Problems {
 					t.Errorf("seed %d: %s", seed, p)
 				}
@@ -33,6 +35,25 @@ func TestRandomWorlds(t *testing.T) {
 					t.Errorf("seed %d failed: %v; run it again with SEED=%d go test ./scenario -run TestRandomWorlds -v", seed, err, seed)
 				}
 			})
+		})
+	}
+}
+
+// TestLateHealIsFound plants outages that end later than they are said to.
+func TestLateHealIsFound(t *testing.T) {
+	for _, plant := range []bool{false, true} {
+		bubble.Run(t, func(t *testing.T) {
+			if plant {
+				defer scenario.Plant(scenario.BugLateHeal)()
+			}
+			r, err := scenario.RunRandom(t.Context(), scenario.RandomOptions{Seed: 3, Clients: 4, Lasts: 2 * time.Minute})
+			if err != nil || r.Heals == 0 {
+				t.Fatalf("%d ends of outages, %v", r.Heals, err)
+			}
+			found := strings.Contains(strings.Join(r.Problems, "\n"), "after the end of")
+			if found != plant || r.OK() == plant {
+				t.Errorf("planted %v: ok %v, %d ends of outages within %v, %q", plant, r.OK(), r.Heals, r.Worst, r.Problems)
+			}
 		})
 	}
 }
