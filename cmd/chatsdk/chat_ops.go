@@ -133,13 +133,14 @@ func (c *chat) send(o op) {
 		c.sendFailed(o, err)
 		return
 	}
+	c.order.begin()
 	e, err := c.client.SendFiles(c.ctx, o.entry(), o.files()...)
 	if err != nil {
 		c.sendFailed(o, err)
-		return
+	} else {
+		c.put(queuedEvent{head: now("queued"), ID: e.ID, Channel: e.Channel, Durable: c.client.Durable()})
 	}
-	c.put(queuedEvent{head: now("queued"), ID: e.ID, Channel: e.Channel, Durable: c.client.Durable()})
-	if outcome, due := c.order.queued(e.ID); due {
+	for _, outcome := range c.order.queued(e.ID) { // e is empty where it failed
 		c.putOutcome(outcome)
 	}
 }
