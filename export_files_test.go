@@ -14,6 +14,7 @@ const (
 	AppendBlindly      = bugAppendBlindly
 	TrustDownload      = bugTrustDownload
 	PromiseAnything    = bugPromiseAnything
+	Unclaimed          = bugUnclaimed
 	EchoAll            = bugEchoAll
 )
 

@@ -249,6 +249,7 @@ func TestPlantedBugsAreFound(t *testing.T) {
 		{"append blindly", "TestDownloadGoesOn", chatsdk.AppendBlindly, downloadGoesOn},
 		{"trust download", "TestDownloadCompares", chatsdk.TrustDownload, downloadCompares},
 		{"promise anything", "TestEveryWayIntoTheQueueIsChecked", chatsdk.PromiseAnything, everyWayIn},
+		{"unclaimed", "TestProfileIsOneUsers", chatsdk.Unclaimed, oneUsersProfile},
 		{"echo all", "TestTimelineIsOneAccounts", chatsdk.EchoAll, oneAccountsTimeline},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -86,7 +86,7 @@ func wantInvalid(what string, err error, field string) error {
 	case field == "":
 		return fmt.Errorf("%s: %w", what, err)
 	case !errors.As(err, &invalid) || invalid.Field != field:
-		return fmt.Errorf("%s: %v, want an InvalidError for %s", what, err, field)
+		return fmt.Errorf("%s: %v, want an InvalidError for %s", what, err, field) //nolint:errorlint // it may be nil
 	}
 	return nil
 }

@@ -48,6 +48,9 @@ func (c *Client) openAccount(ctx context.Context) error {
 	if !ok {
 		return nil
 	}
+	if err := c.claim(ctx, t.User); err != nil { // an older program may have left that out
+		return err
+	}
 	c.setSender(c.account(t.User))
 	if err := c.queue.SetAccount(ctx, c.account(t.User)); err != nil {
 		return fmt.Errorf("open queue: %w", err)

@@ -24,6 +24,8 @@ const (
 	bugTrustDownload
 	// bugPromiseAnything queues messages that the server refuses for good.
 	bugPromiseAnything
+	// bugUnclaimed lets anybody sign in on a store that is somebody's.
+	bugUnclaimed
 	// bugEchoAll shows messages of other accounts in a timeline.
 	bugEchoAll
 )

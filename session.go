@@ -23,8 +23,8 @@ const (
 const maxTokenLife = 10 * 365 * 24 * time.Hour
 
 // SignIn signs user in with password on this store's device. It tries until the server has judged the credentials or
-// ctx ends, whatever the network does meanwhile. Wrong credentials come back as a *ServerError at once.
-// A session that the store kept needs no SignIn.
+// ctx ends, whatever the network does meanwhile. Wrong credentials come back as a *ServerError at once, and a store that
+// is another user's as a *ClaimError. A session that the store kept needs no SignIn.
 func (c *Client) SignIn(ctx context.Context, user, password string) error {
 	ctx, stop := c.bound(ctx)
 	defer stop()
@@ -32,7 +32,8 @@ func (c *Client) SignIn(ctx context.Context, user, password string) error {
 	for wait := signInBase; ; wait = min(2*wait, signInCap) {
 		err := c.signIn(ctx, user, password)
 		var se *ServerError
-		if err == nil || errors.As(err, &se) && !se.Retryable() {
+		var claim *ClaimError
+		if err == nil || errors.As(err, &claim) || errors.As(err, &se) && !se.Retryable() {
 			return err
 		}
 		pause := time.Duration(rng.Int64N(int64(wait)))
@@ -55,6 +56,10 @@ func (c *Client) signIn(ctx context.Context, user, password string) error {
 	turn := c.tokens.Turn()
 	out, err := c.ep.login(ctx, wire.LoginRequest{User: user, Password: password, Device: c.device})
 	if err != nil {
+		return fmt.Errorf("sign in: %w", err)
+	}
+	if err := c.claim(ctx, out.User); err != nil {
+		_ = c.ep.logout(ctx, out.Token) // nobody will use it; unheard it ends by itself
 		return fmt.Errorf("sign in: %w", err)
 	}
 	if err := c.useAccount(ctx, out.User); err != nil {

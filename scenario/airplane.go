@@ -17,8 +17,9 @@ const (
 	month = 30 * 24 * time.Hour
 	// monthOfRealTime stands for it where time can't be made to pass.
 	monthOfRealTime = 2 * time.Second
-	// backlog is what a device wrote by the end of the month.
-	backlog = 10_000
+	// backlog is what a device wrote by the end of the month, firstDays what of it before it was put aside.
+	backlog   = 10_000
+	firstDays = 2_000
 	// missed is what the other wrote meanwhile.
 	missed = 1_000
 	// backlogWithin is ten times what 1,000 messages may take.
@@ -237,13 +238,13 @@ func playMonth(ctx context.Context, w *World, s Scenario, r *Report, dir string)
 	}
 	w.History.FaultBegan("away", g.away.Name)
 	g.away.Link.Cut()
-	if err := g.write(ctx, g.away, "first day", 1); err != nil {
+	if err := g.write(ctx, g.away, "first days", firstDays); err != nil {
 		return err
 	}
 	if err := errors.Join(g.away.Stop(), g.home.Stop(), g.letMonthPass(ctx)); err != nil {
 		return err
 	}
-	if err := errors.Join(g.away.Start(ctx), g.home.Start(ctx), g.write(ctx, g.away, "last day", backlog-1), g.write(ctx, g.home, "meanwhile", missed)); err != nil {
+	if err := errors.Join(g.away.Start(ctx), g.home.Start(ctx), g.write(ctx, g.away, "last day", backlog-firstDays), g.write(ctx, g.home, "meanwhile", missed)); err != nil {
 		return err
 	}
 	g.away.Link.Heal()
@@ -257,6 +258,7 @@ func playMonth(ctx context.Context, w *World, s Scenario, r *Report, dir string)
 func (g *stage) letMonthPass(ctx context.Context) error {
 	if g.r.Clock != "virtual" {
 		pause(ctx, monthOfRealTime)
+		g.r.note("on real sockets %v stand for the month: what its length does shows in virtual time alone", monthOfRealTime)
 		return nil
 	}
 	err := g.w.StopServer(ctx, true)

@@ -61,6 +61,7 @@ var deviceFaults = []deviceFault{
 
 // outage is how long a fault of a link lasts, and downtime how long the server is away.
 func outage(rng *rand.Rand) time.Duration { return time.Duration(rng.IntN(20_000)) * time.Millisecond }
+
 func downtime(rng *rand.Rand) time.Duration {
 	return time.Duration(rng.IntN(10_000)) * time.Millisecond
 }

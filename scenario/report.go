@@ -18,6 +18,7 @@ type Report struct {
 	HTTP     *HTTPReport   `json:"http,omitempty"`     // where clients talk by HTTP alone
 	Uploads  []FileReport  `json:"uploads,omitempty"`  // where files are uploaded
 	Problems []string      `json:"problems,omitempty"` // thresholds missed, and what kept the run from judging
+	Notes    []string      `json:"notes,omitempty"`    // what the run can't show
 	Verdict  Verdict       `json:"verdict"`
 	Took     time.Duration `json:"tookNs"` // by the run's own clock
 }
@@ -49,6 +50,10 @@ type Spread struct {
 
 func (r *Report) problem(format string, args ...any) {
 	r.Problems = append(r.Problems, fmt.Sprintf(format, args...))
+}
+
+func (r *Report) note(format string, args ...any) {
+	r.Notes = append(r.Notes, fmt.Sprintf(format, args...))
 }
 
 func (r *Report) recovery(name string, m Recovery, limit time.Duration) {
@@ -104,6 +109,9 @@ func (r Report) String() string {
 	}
 	for _, p := range r.Problems {
 		fmt.Fprintf(&b, "     problem: %s\n", p)
+	}
+	for _, n := range r.Notes {
+		fmt.Fprintf(&b, "     note: %s\n", n)
 	}
 	fmt.Fprintf(&b, "     %s\n", strings.ReplaceAll(strings.TrimSpace(r.Verdict.String()), "\n", "\n     "))
 	return b.String()

@@ -179,6 +179,7 @@ type statusEvent struct {
 	Token      statusToken              `json:"token"`
 	Connection statusConnection         `json:"connection"`
 	Queue      statusQueue              `json:"queue"`
+	Uploads    statusUploads            `json:"uploads"`
 	Channels   map[string]statusChannel `json:"channels"`
 }
 
@@ -198,10 +199,26 @@ type statusConnection struct {
 }
 
 type statusQueue struct {
-	Durable bool  `json:"durable"`
-	Queued  int   `json:"queued"`
-	Sending int   `json:"sending"`
-	Bytes   int64 `json:"bytes"`
+	Durable bool           `json:"durable"`
+	Account string         `json:"account,omitempty"` // whose messages are sent; none until somebody is known
+	Queued  int            `json:"queued"`
+	Sending int            `json:"sending"`
+	Parked  int            `json:"parked"`
+	Aside   int            `json:"aside"` // rows that can't be read; see outbox export
+	Bytes   int64          `json:"bytes"` // of all these
+	Paused  bool           `json:"paused"`
+	Blocked map[string]int `json:"blocked"`           // queued ones by what they wait for
+	Oldest  *stamp         `json:"oldest,omitempty"`  // when the oldest that isn't sent was queued
+	NextTry *stamp         `json:"nextTry,omitempty"` // when what waits for a time goes on
+	Error   string         `json:"error,omitempty"`   // why the disk can't be written
+}
+
+type statusUploads struct {
+	States map[string]int `json:"states"`
+	Acked  int64          `json:"acked"` // bytes that the server has of those that aren't done
+	Total  int64          `json:"total"` // and all bytes of those
+	Aside  int            `json:"aside"`
+	Error  string         `json:"error,omitempty"`
 }
 
 type statusChannel struct {

@@ -79,7 +79,17 @@ func (h *home) userFor(ctx context.Context, server, user string) (string, error)
 	return ofUser, nil
 }
 
-// claim makes the profile the user's, before anything of theirs is in it.
+var _ chatsdk.Claimer = (*home)(nil)
+
+// Claim lets the client make the profile the user's when it signs in.
+func (h *home) Claim(ctx context.Context, server, user string) error {
+	if h.profile == nil {
+		return nil
+	}
+	return h.profile.Claim(ctx, server, user)
+}
+
+// claim makes the profile the user's before anything of theirs is queued in it.
 func (h *home) claim(ctx context.Context, server, user string) error {
 	if h.profile == nil || h.claimed.Load() {
 		return nil

@@ -108,9 +108,6 @@ func (o loginOptions) login(cmd *cobra.Command, h *home, client *chatsdk.Client)
 	if err := client.SignIn(ctx, o.user, password); err != nil {
 		return signInError(cmd.Context(), err)
 	}
-	if err := h.claim(cmd.Context(), server, o.user); err != nil {
-		return err
-	}
 	return o.print(cmd, client.State(), "signed in as "+o.user)
 }
 

@@ -137,13 +137,14 @@ func (c *chat) send(o op) {
 		c.sendFailed(o, err)
 		return
 	}
+	c.order.begin()
 	e, err := c.client.SendFiles(c.ctx, o.entry(), o.files()...)
 	if err != nil {
 		c.sendFailed(o, err)
-		return
+	} else {
+		c.put(queuedEvent{head: now("queued"), ID: e.ID, Channel: e.Channel, Durable: c.client.Durable()})
 	}
-	c.put(queuedEvent{head: now("queued"), ID: e.ID, Channel: e.Channel, Durable: c.client.Durable()})
-	if outcome, due := c.order.queued(e.ID); due {
+	for _, outcome := range c.order.queued(e.ID) { // e is empty where it failed
 		c.putOutcome(outcome)
 	}
 }
@@ -208,27 +209,4 @@ func (c *chat) cancel(o op) {
 
 func (c *chat) fail(o op, code string, err error) {
 	c.put(errorEvent{head: now("error"), Code: code, Message: plainError(err), Op: o.Op, ID: o.ID, Channel: o.Channel})
-}
-
-// status is everything that there is to know, without secrets.
-func (c *chat) status() statusEvent {
-	s := c.client.State()
-	conn := s.Connection
-	e := statusEvent{
-		head: now("status"), Schema: schema, User: s.User, Device: s.Device,
-		Token: statusToken{s.Session.State.String(), s.Session.Reason},
-		Connection: statusConnection{
-			State: conn.State.String(), Since: stamp(conn.Since), Reason: string(conn.Reason), Attempt: conn.Attempt,
-			RetryInMS: conn.RetryIn.Milliseconds(), RTTMS: float64(conn.SRTT.Microseconds()) / 1000,
-		},
-		Queue:    statusQueue{s.Durable, s.Queue.Queued, s.Queue.Sending, s.Queue.Bytes},
-		Channels: map[string]statusChannel{},
-	}
-	if conn.Err != nil {
-		e.Connection.Error = plainError(conn.Err)
-	}
-	for name, ch := range s.Channels {
-		e.Channels[name] = statusChannel{Synced: ch.Synced, Received: ch.Top, Processed: ch.Processed, Newest: ch.Target}
-	}
-	return e
 }

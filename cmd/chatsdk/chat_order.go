@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 	"sync"
 
@@ -16,7 +18,8 @@ type order struct {
 
 	mu        sync.Mutex               // guards below; never held while an event is put
 	announced map[string]bool          // entries whose "queued" was put and whose outcome wasn't
-	held      map[string]outbox.Change // outcomes that were faster than the "queued"
+	sending   bool                     // a send is under way, so that an outcome may be that of an entry whose "queued" comes yet
+	held      map[string]outbox.Change // outcomes that came meanwhile, of whatever entries weren't announced
 	newest    map[string]uint64        // the last message shown of each channel
 	promised  map[string]uint64        // the message after which a channel is synced
 	connected bool                     // the last "state" that was put says so
@@ -30,30 +33,41 @@ func newOrder(from inbox.From) *order {
 	}
 }
 
-// queued notes that an entry's "queued" was put. If its outcome was known before, it is due now.
-func (o *order) queued(id string) (c outbox.Change, due bool) {
+// begin notes that a send is under way. There is one at a time.
+func (o *order) begin() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	c, due = o.held[id]
-	delete(o.held, id)
-	if !due {
-		o.announced[id] = true
-	}
-	return c, due
+	o.sending = true
 }
 
-// moved takes a change of an entry and says whether it is an outcome that is due now.
+// queued notes that the "queued" of the entry that the send under way made was put, or with "" that it made none. It
+// returns the outcomes that are due now, in the order of the queue: the entry's own, if it was faster, and those of entries
+// of others.
+func (o *order) queued(id string) (due []outbox.Change) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if _, known := o.held[id]; !known && id != "" {
+		o.announced[id] = true
+	}
+	due = slices.SortedFunc(maps.Values(o.held), func(a, b outbox.Change) int { return cmp.Compare(a.Entry.Order, b.Entry.Order) })
+	o.sending = false
+	clear(o.held)
+	return due
+}
+
+// moved takes a change of an entry and says whether it is an outcome that is due now. Entries that nobody announced in this
+// run are other processes', which handed them over, or were parked before and are retried: theirs is due as it comes.
 func (o *order) moved(c outbox.Change) (outbox.Change, bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	id := c.Entry.ID
 	switch {
-	case c.Reason == outbox.ReasonPresent: // from an earlier run, which announced it
+	case c.Reason == outbox.ReasonPresent, c.Reason == outbox.ReasonRetry: // from an earlier run or moment, which announced it
 		o.announced[id] = true
 		return c, false
 	case !c.To.Settled():
 		return c, false
-	case !o.announced[id]:
+	case !o.announced[id] && o.sending:
 		o.held[id] = c
 		return c, false
 	}

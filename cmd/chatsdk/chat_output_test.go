@@ -131,20 +131,63 @@ func TestOutcomeFollowsQueued(t *testing.T) {
 	sent := func(id string) outbox.Change {
 		return outbox.Change{Entry: outbox.Entry{ID: id, Seq: 1}, From: outbox.Sending, To: outbox.Sent}
 	}
+	o.begin()
 	if _, due := o.moved(sent("fast")); due {
 		t.Error("an outcome was due before its queued")
 	}
-	if c, due := o.queued("fast"); !due || c.Entry.Seq != 1 {
-		t.Error("the outcome that was held wasn't due after queued")
+	if due := o.queued("fast"); len(due) != 1 || due[0].Entry.Seq != 1 {
+		t.Errorf("the outcome that was held wasn't due after queued: %v", due)
 	}
-	if _, due := o.queued("slow"); due {
-		t.Error("an outcome was due that nobody knows")
+	o.begin()
+	if due := o.queued("slow"); len(due) != 0 {
+		t.Errorf("an outcome was due that nobody knows: %v", due)
 	}
 	if _, due := o.moved(outbox.Change{Entry: outbox.Entry{ID: "slow"}, To: outbox.Sending}); due {
 		t.Error("sending was taken for an outcome")
 	}
 	if _, due := o.moved(sent("slow")); !due {
 		t.Error("an outcome after queued wasn't due")
+	}
+	if len(o.held)+len(o.announced) != 0 {
+		t.Errorf("left behind: %v %v", o.held, o.announced)
+	}
+}
+
+// TestOutcomesOfWhatOthersQueuedAreTold has entries that no send of this run made, beside sends and without.
+func TestOutcomesOfWhatOthersQueuedAreTold(t *testing.T) {
+	o := newOrder(inbox.Processed)
+	change := func(id string, to outbox.State, reason string) outbox.Change {
+		return outbox.Change{Entry: outbox.Entry{ID: id, Order: uint64(len(id))}, To: to, Reason: reason}
+	}
+	if _, due := o.moved(change("handed", outbox.Queued, outbox.ReasonEnqueued)); due {
+		t.Error("being queued was taken for an outcome")
+	}
+	for _, to := range []outbox.State{outbox.Sent, outbox.Parked, outbox.Cancelled, outbox.Expired} {
+		if _, due := o.moved(change("handed", to, "")); !due {
+			t.Errorf("%v of an entry that was handed over isn't told", to)
+		}
+	}
+	_, _ = o.moved(change("retried", outbox.Queued, outbox.ReasonRetry))
+	o.begin()
+	if _, due := o.moved(change("retried", outbox.Parked, "forbidden")); !due {
+		t.Error("the outcome of a retry waits for a send that has nothing to do with it")
+	}
+	for _, id := range []string{"handed", "own", "another"} {
+		if _, due := o.moved(change(id, outbox.Sent, "")); due {
+			t.Errorf("%s was told, and may be what is being sent", id)
+		}
+	}
+	var ids []string
+	for _, c := range o.queued("own") {
+		ids = append(ids, c.Entry.ID)
+	}
+	if got := strings.Join(ids, " "); got != "own handed another" {
+		t.Errorf("after a send: %q", got)
+	}
+	o.begin()
+	_, _ = o.moved(change("handed", outbox.Sent, ""))
+	if due := o.queued(""); len(due) != 1 {
+		t.Errorf("after a send that failed: %v", due)
 	}
 	if len(o.held)+len(o.announced) != 0 {
 		t.Errorf("left behind: %v %v", o.held, o.announced)

@@ -58,9 +58,6 @@ func (c *chat) signIn() {
 		err := c.client.SignIn(ctx, c.user, password)
 		late := ctx.Err() != nil
 		cancel()
-		if err == nil {
-			err = c.home.claim(c.ctx, c.server, c.user)
-		}
 		var refused *chatsdk.ServerError
 		switch {
 		case err == nil:

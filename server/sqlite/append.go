@@ -48,7 +48,7 @@ func (a appending) one(e server.Entry) (server.Outcome, error) {
 		}
 		settled := out.Duplicate || out.Err != nil || e.Refused
 		switch {
-		case e.DeviceSeq == last+1:
+		case e.DeviceSeq == last+1, planted == bugTakeGaps && e.DeviceSeq > last:
 			if err := a.takeDeviceSeq(e); err != nil {
 				return out, err
 			}
@@ -63,6 +63,11 @@ func (a appending) one(e server.Entry) (server.Outcome, error) {
 	return a.insert(e)
 }
 
+const (
+	messageOfUser    = `SELECT channel, seq, text, attachments, time FROM messages WHERE user = ? AND id = ?`
+	messageOfAnybody = `SELECT channel, seq, text, attachments, time FROM messages WHERE user >= substr(?, 1, 0) AND id = ?` // a mistake, for tests
+)
+
 // judge says what the tables say of an entry, whatever its DeviceSeq.
 func (a appending) judge(e server.Entry) (server.Outcome, error) {
 	if e.Refused {
@@ -72,8 +77,14 @@ func (a appending) judge(e server.Entry) (server.Outcome, error) {
 	var attachments []byte
 	var out server.Outcome
 	var ms int64
-	err := a.tx.QueryRowContext(a.ctx, `SELECT channel, seq, text, attachments, time FROM messages WHERE user = ? AND id = ?`,
-		a.user, e.ID).Scan(&channel, &out.Seq, &text, &attachments, &ms)
+	query := messageOfUser
+	if planted == bugIDOfServer {
+		query = messageOfAnybody
+	}
+	err := a.tx.QueryRowContext(a.ctx, query, a.user, e.ID).Scan(&channel, &out.Seq, &text, &attachments, &ms)
+	if planted == bugForgetIDs {
+		err = sql.ErrNoRows
+	}
 	known := err == nil
 	switch {
 	case known && channel == e.Channel && text == e.Text && bytes.Equal(attachments, e.Attachments):
@@ -108,6 +119,9 @@ func (a appending) lastDeviceSeq(channel string) (uint64, error) {
 }
 
 func (a appending) takeDeviceSeq(e server.Entry) error {
+	if planted == bugForgetNumber {
+		return nil
+	}
 	_, err := a.tx.ExecContext(a.ctx, `INSERT INTO device_seqs (user, device, channel, last, used) VALUES (?1, ?2, ?3, ?4, ?5)
 		ON CONFLICT DO UPDATE SET last = ?4, used = ?5`, a.user, a.device, e.Channel, e.DeviceSeq, millis(e.Time))
 	return err

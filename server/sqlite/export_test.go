@@ -17,6 +17,11 @@ const (
 	QuotaOutside      = bugQuotaOutside
 	ForeignAttachable = bugForeignAttachable
 	SweepPosted       = bugSweepPosted
+	ForgetIDs         = bugForgetIDs
+	IDOfServer        = bugIDOfServer
+	ForgetNumber      = bugForgetNumber
+	TakeGaps          = bugTakeGaps
+	AckUncommitted    = bugAckUncommitted
 )
 
 // Plant makes a mistake until the returned function is called.

@@ -91,6 +91,9 @@ func (g *group) lead(ctx context.Context, db *DB) {
 		}
 	}
 	for _, c := range calls {
+		if planted == bugAckUncommitted {
+			c.err = nil
+		}
 		if c.err != nil {
 			c.out = nil
 		}

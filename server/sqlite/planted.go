@@ -12,4 +12,9 @@ const (
 	bugQuotaOutside          // the quota is looked at before the transaction
 	bugForeignAttachable     // anybody's upload can be attached
 	bugSweepPosted           // uploads expire that a message has attached
+	bugForgetIDs             // an id that was stored is news each time
+	bugIDOfServer            // an id is looked for among everybody's
+	bugForgetNumber          // a device's count doesn't move
+	bugTakeGaps              // a message is taken before those that its device counted before it
+	bugAckUncommitted        // what wasn't committed is answered as if it had been
 )
