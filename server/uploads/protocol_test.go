@@ -114,6 +114,16 @@ func TestChunks(t *testing.T) {
 		{"md5", "4", rest, []string{"Upload-Checksum", "md5 AAAA"}, 400, wire.CodeBadRequest, 4},
 		{"a short sum", "4", rest, []string{"Upload-Checksum", "sha1 AAAA"}, 400, wire.CodeBadRequest, 4},
 		{"no sum", "4", rest, []string{"Upload-Checksum", "sha1"}, 400, wire.CodeBadRequest, 4},
+		{"the whole's digest", "4", rest, []string{"Repr-Digest", reprDigest("abcdefghij")}, 204, "", 10},
+		{"the whole's digest among others", "4", rest, []string{"Repr-Digest", "md5=:AAAA:, " + reprDigest("abcdefghij") + ";x=1"}, 204, "", 10},
+		{"another digest of the whole", "4", rest, []string{"Repr-Digest", reprDigest("abcdefghiX")}, 422, wire.CodeDigestMismatch, -1},
+		{"another digest of the whole, the chunk is right", "4", rest, []string{
+			"Repr-Digest", reprDigest("abcdefghiX"), "Upload-Checksum", sha1Header(rest),
+		}, 422, wire.CodeDigestMismatch, -1},
+		{"another digest, and not yet whole", "4", rest[:1], []string{"Repr-Digest", reprDigest("abcdefghiX")}, 204, "", 5},
+		{"a digest of another kind", "4", rest, []string{"Repr-Digest", "sha-512=:AAAA:"}, 204, "", 10},
+		{"a short digest", "4", rest, []string{"Repr-Digest", "sha-256=:AAAA:"}, 400, wire.CodeBadRequest, 4},
+		{"a digest that isn't one", "4", rest, []string{"Repr-Digest", "sha-256=x"}, 400, wire.CodeBadRequest, 4},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			check(t, func(h *house) error {
@@ -133,6 +143,9 @@ func TestChunks(t *testing.T) {
 				}
 				if at := h.at("alice", path); at != c.after {
 					return fmt.Errorf("at %d, want %d", at, c.after)
+				}
+				if c.after < 0 { // it is gone
+					return nil
 				}
 				return h.finishTen(path, c.after)
 			}, small)
