@@ -13,9 +13,12 @@ type Bug = bug
 
 // The mistakes about uploads.
 const (
-	BugNoKeys      = bugNoKeys
-	BugAckUnstored = bugAckUnstored
-	BugSlowDials   = bugSlowDials
+	BugNoKeys         = bugNoKeys
+	BugAckUnstored    = bugAckUnstored
+	BugForgetFinished = bugForgetFinished
+	BugForgetRenewed  = bugForgetRenewed
+	BugKeepDropped    = bugKeepDropped
+	BugSlowDials      = bugSlowDials
 )
 
 // Plant makes a mistake until the returned function is called.
