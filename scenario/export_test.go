@@ -16,11 +16,14 @@ type Bug = bug
 
 // The mistakes about uploads.
 const (
-	BugNoKeys      = bugNoKeys
-	BugAckUnstored = bugAckUnstored
-	BugSlowDials   = bugSlowDials
-	BugRestless    = bugRestless
-	BugLateHeal    = bugLateHeal
+	BugNoKeys         = bugNoKeys
+	BugAckUnstored    = bugAckUnstored
+	BugForgetFinished = bugForgetFinished
+	BugForgetRenewed  = bugForgetRenewed
+	BugKeepDropped    = bugKeepDropped
+	BugSlowDials      = bugSlowDials
+	BugRestless       = bugRestless
+	BugLateHeal       = bugLateHeal
 )
 
 // Plant makes a mistake until the returned function is called.

@@ -11,6 +11,12 @@ const (
 	bugNoKeys
 	// bugAckUnstored: the world's store says of every other chunk that it is stored, and stores nothing.
 	bugAckUnstored
+	// bugForgetFinished: the world's store doesn't know an upload any more that is whole.
+	bugForgetFinished
+	// bugForgetRenewed: the world's store doesn't know an upload any more that began with a former token.
+	bugForgetRenewed
+	// bugKeepDropped: the world's store says that an upload is deleted, and keeps it.
+	bugKeepDropped
 	// bugSlowDials: a device's dials take long.
 	bugSlowDials
 	// bugRestless: the demo's slow path resets the connection, as a client does that takes slow for dead.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/chatsdk/chatsdk/server"
 	"github.com/chatsdk/chatsdk/server/sqlite"
@@ -21,6 +22,7 @@ type notingStore struct {
 	came     map[string]int // entries that came in for each user, repetitions included
 	uploads  []string       // ids of all that were ever created
 	advanced int            // chunks, counted for a planted mistake
+	renewed  time.Time      // when a session was, for a planted mistake
 }
 
 type sent struct{ user, id string }
@@ -108,6 +110,35 @@ func (s *notingStore) AdvanceUpload(ctx context.Context, u uploads.Upload, from 
 	return s.DB.AdvanceUpload(ctx, u, from, q)
 }
 
+// Upload is here for planted mistakes.
+func (s *notingStore) Upload(ctx context.Context, id string) (uploads.Upload, error) {
+	u, err := s.DB.Upload(ctx, id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if planted == bugForgetFinished && u.State == uploads.Finished || planted == bugForgetRenewed && u.CreatedAt.Before(s.renewed) {
+		return uploads.Upload{}, uploads.ErrNotFound
+	}
+	return u, err
+}
+
+// DeleteUpload is here for a planted mistake.
+func (s *notingStore) DeleteUpload(ctx context.Context, id string) error {
+	if planted == bugKeepDropped {
+		return nil
+	}
+	return s.DB.DeleteUpload(ctx, id)
+}
+
+// ChangeSession notes when a session was renewed, for a planted mistake.
+func (s *notingStore) ChangeSession(ctx context.Context, id string, change func(server.Session) server.Session) (server.Session, error) {
+	if planted == bugForgetRenewed {
+		s.mu.Lock()
+		s.renewed = time.Now()
+		s.mu.Unlock()
+	}
+	return s.DB.ChangeSession(ctx, id, change)
+}
+
 // rows are the uploads that are there, in the order of their creation. One that was created by a commit whose answer was
 // an error isn't seen until it is asked for again.
 func (s *notingStore) rows(ctx context.Context) ([]uploads.Upload, error) {
@@ -116,7 +147,7 @@ func (s *notingStore) rows(ctx context.Context) ([]uploads.Upload, error) {
 	s.mu.Unlock()
 	var out []uploads.Upload
 	for _, id := range ids {
-		u, err := s.Upload(ctx, id)
+		u, err := s.DB.Upload(ctx, id)
 		switch {
 		case errors.Is(err, uploads.ErrNotFound):
 		case err != nil:

@@ -67,7 +67,7 @@ func (t *tap) dialer(dial dialFunc) dialFunc {
 	}
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		if planted == bugSlowDials {
-			pause(ctx, 1500*time.Millisecond)
+			pause(ctx, 2500*time.Millisecond) // beyond any limit for the first new byte
 		}
 		conn, err := dial(ctx, network, addr)
 		if err != nil {

@@ -17,8 +17,10 @@ import (
 	"time"
 
 	"github.com/chatsdk/chatsdk/faultnet"
+	"github.com/chatsdk/chatsdk/profile"
 	"github.com/chatsdk/chatsdk/server/sqlite"
 	"github.com/chatsdk/chatsdk/server/uploads"
+	"github.com/chatsdk/chatsdk/upload"
 )
 
 const (
@@ -88,8 +90,8 @@ type uploadKills struct {
 }
 
 // RunUploadKills uploads a file by a process of its own to a server that is another, kills one or the other (SIGKILL)
-// whenever some more of the file has arrived, and starts it again. In the end the server has to have the file once, with
-// the same SHA-256, nothing may have been sent twice but a chunk for each kill, and neither process may have needed more than
+// whenever some more of the file has arrived, and starts it again. In the end the server has to have one upload, with the
+// file's SHA-256, the client must not have begun anew, nothing may have been sent twice but a chunk for each kill, and neither process may have needed more than
 // 32 MiB beyond what it needs when idle.
 func RunUploadKills(ctx context.Context, o UploadKillOptions) (r UploadKillReport, err error) {
 	if o.Size <= 0 {
@@ -325,23 +327,27 @@ func (k *uploadKills) judge(ctx context.Context, sum string) error {
 	if most := int64(k.r.ClientKills+k.r.ServerKills) * chunkMost; k.r.Again > most {
 		problem("%d bytes were sent again, %d are the chunks that were under way", k.r.Again, most)
 	}
+	if err := k.oneCopy(ctx, problem); err != nil {
+		return err
+	}
 	entries, err := os.ReadDir(k.folder())
 	if err != nil {
 		return err
-	}
-	if len(entries) != 1 {
-		problem("the server has %d files of one upload", len(entries))
-		return nil
 	}
 	store, err := sqlite.Open(ctx, k.path("data"))
 	if err != nil {
 		return fmt.Errorf("read the server's data: %w", err)
 	}
 	defer func() { _ = store.Close() }() // it was only read
-	row, err := store.Upload(ctx, entries[0].Name())
+	rows, err := store.AllUploads(ctx)
 	if err != nil {
-		return fmt.Errorf("read the row of the server's file: %w", err)
+		return fmt.Errorf("read the server's rows: %w", err)
 	}
+	if len(entries) != 1 || len(rows) != 1 || rows[0].ID != entries[0].Name() {
+		problem("the server has %d files and %d rows of one upload", len(entries), len(rows))
+		return nil
+	}
+	row := rows[0]
 	kept, err := fileSum(filepath.Join(k.folder(), entries[0].Name()))
 	switch {
 	case err != nil:
@@ -357,6 +363,29 @@ func (k *uploadKills) judge(ctx context.Context, sum string) error {
 	}{{"client", k.r.ClientPeak, k.r.ClientIdle}, {"server", k.r.ServerPeak, k.r.ServerIdle}} {
 		if m.peak-m.idle > memoryOver {
 			problem("the %s needed %d bytes at its peak, %d over the %d of an idle one; at most %d are allowed", m.who, m.peak, m.peak-m.idle, m.idle, int64(memoryOver))
+		}
+	}
+	return nil
+}
+
+// oneCopy asks that the client never began anew: what is sent again after a kill can't be told from that where a chunk is
+// as large as the file.
+func (k *uploadKills) oneCopy(ctx context.Context, problem tell) error {
+	p, err := profile.Open(k.path("ada"))
+	if err != nil {
+		return fmt.Errorf("read the client's profile: %w", err)
+	}
+	defer func() { _ = p.Close() }() // it was only read
+	saved, err := p.Uploads().Load(ctx)
+	if err != nil {
+		return fmt.Errorf("read the client's uploads: %w", err)
+	}
+	if len(saved.Uploads) != 1 {
+		problem("the client knows of %d uploads", len(saved.Uploads))
+	}
+	for _, u := range saved.Uploads {
+		if u.State != upload.Done || u.Restarts != 0 || len(u.Leftovers) > 0 {
+			problem("the client's upload is %v, it began anew %d times, and %d copies are to be dropped", u.State, u.Restarts, len(u.Leftovers))
 		}
 	}
 	return nil

@@ -26,6 +26,10 @@ func TestPlantedUploadMistakesAreFound(t *testing.T) {
 		{"what was acknowledged isn't stored", scenario.BugAckUnstored, played("8"), "were sent again, of which"},
 		{"a client that is slow to come back", scenario.BugSlowDials, played("8"), "the first new byte came"},
 		{"a client that is slow to come back", scenario.BugSlowDials, played("8-crash"), "the first new byte came"},
+		{"a client that is slow to come back", scenario.BugSlowDials, played("8-halfopen"), "the first new byte came"},
+		{"an upload that is whole is forgotten", scenario.BugForgetFinished, played("8-reply"), "more afterwards"},
+		{"an upload belongs to a token", scenario.BugForgetRenewed, played("8-token"), "the upload began anew"},
+		{"what is given up stays", scenario.BugKeepDropped, played("8-changed"), "orphan: the server has upload"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			defer scenario.Plant(row.bug)()

@@ -110,6 +110,7 @@ func RunUploads(ctx context.Context, o UploadOptions) (r UploadReport, err error
 		return r, err
 	}
 	p.heal("the faults", p.rest(ctx))
+	p.noLoss()
 	if err := p.lastBreak(ctx); err != nil {
 		return r, err
 	}
@@ -145,10 +146,13 @@ func (p *uploadWorld) open(ctx context.Context) (err error) {
 	if p.w, err = NewVirtualWorld(ctx, wo); err != nil {
 		return err
 	}
+	loss := p.loss()
 	for i := range p.o.Devices {
 		d, err := p.w.AddDevice(ctx, clientName(i))
 		if err == nil {
-			d.Link.Set(link()) // every device has a path of its own
+			c := link() // every device has a path of its own
+			c.Up.Loss, c.Down.Loss = loss, loss
+			d.Link.Set(c)
 			err = bounded(ctx, d.caughtUp)
 		}
 		if err != nil {
@@ -156,6 +160,27 @@ func (p *uploadWorld) open(ctx context.Context) (err error) {
 		}
 	}
 	return nil
+}
+
+// lossy is how many seeds there are to one whose links lose segments.
+const lossy = 3
+
+// loss is the share of segments that the links lose while things are broken, 1% to 3% for every third seed. It is drawn
+// beside what else the seed decides.
+func (p *uploadWorld) loss() float64 {
+	if p.o.Seed%lossy != 0 {
+		return 0
+	}
+	percent := 1 + rand.New(rand.NewPCG(p.o.Seed, 8)).IntN(3)
+	p.r.Faults["percent lost"] = percent
+	return float64(percent) / 100
+}
+
+// noLoss ends it: within a second a new byte can only be there if none of the few segments that it takes is lost.
+func (p *uploadWorld) noLoss() {
+	for _, d := range p.w.Devices() {
+		d.Link.Update(func(c *faultnet.Conditions) { c.Up.Loss, c.Down.Loss = 0, 0 })
+	}
 }
 
 // size draws a file's: nothing, a few bytes, and some seconds at the link's rate.

@@ -133,7 +133,7 @@ func (s *Server) closeUploads() error {
 const (
 	// uploadHeaders may be sent by pages, exposedUploadHeaders be read.
 	uploadHeaders = "Tus-Resumable, Upload-Length, Upload-Offset, Upload-Metadata, Upload-Checksum, Upload-Defer-Length, " +
-		"Upload-Concat, X-HTTP-Method-Override, Range, If-Range"
+		"Repr-Digest, Upload-Concat, X-HTTP-Method-Override, Range, If-Range"
 	exposedUploadHeaders = "Location, Tus-Resumable, Tus-Version, Tus-Extension, Tus-Max-Size, Tus-Checksum-Algorithm, " +
 		"Upload-Offset, Upload-Length, Upload-Metadata, Upload-Expires, Upload-Defer-Length, Upload-Concat, " +
 		wire.HeaderUploadSHA256 + ", Content-Range, Content-Disposition, Repr-Digest"

@@ -5,8 +5,10 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"hash"
+	"net/http"
 	"strings"
 )
 
@@ -45,6 +47,31 @@ func parseChecksum(header string) (*checksum, error) {
 		return nil, errChecksum
 	}
 	return c, nil
+}
+
+// errReprDigest is for a SHA-256 that can't be read. To pass over it would leave out what the client asked for.
+var errReprDigest = errors.New("sha-256 in Repr-Digest is 32 bytes in base64 between colons")
+
+// parseReprDigest reads the SHA-256 of the whole from Repr-Digest (RFC 9530), hexadecimal; empty if there is none. Other
+// algorithms are passed over, as the RFC has it.
+func parseReprDigest(h http.Header) (string, error) {
+	for _, line := range h.Values("Repr-Digest") {
+		for item := range strings.SplitSeq(line, ",") {
+			name, value, _ := strings.Cut(strings.TrimSpace(item), "=")
+			if name != "sha-256" {
+				continue
+			}
+			value, _, _ = strings.Cut(value, ";") // parameters
+			value, opened := strings.CutPrefix(strings.TrimSpace(value), ":")
+			value, closed := strings.CutSuffix(value, ":")
+			sum, err := base64.StdEncoding.Strict().DecodeString(value)
+			if !opened || !closed || err != nil || len(sum) != sha256.Size {
+				return "", errReprDigest
+			}
+			return hex.EncodeToString(sum), nil
+		}
+	}
+	return "", nil
 }
 
 // right tells whether what was written has the checksum. whole is the hash of the upload up to its end.

@@ -19,6 +19,7 @@ const (
 	KeepTail         = bugKeepTail
 	SyncAgain        = bugSyncAgain
 	FirstReplyOnly   = bugFirstReplyOnly
+	NoLastDigest     = bugNoLastDigest
 	MaxMetadataBytes = maxMetadata
 )
 
@@ -33,6 +34,9 @@ func ParseMetadata(header string) (string, map[string]string, error) {
 	m, err := parseMetadata(header)
 	return m.String(), m, err
 }
+
+// ParseReprDigest reads the header.
+var ParseReprDigest = parseReprDigest
 
 // ParseChecksum reads the header.
 func ParseChecksum(header string) (algorithm int, want []byte, err error) {

@@ -2,6 +2,8 @@ package uploads_test
 
 import (
 	"encoding/base64"
+	"encoding/hex"
+	"net/http"
 	"strings"
 	"testing"
 	"unicode"
@@ -64,6 +66,25 @@ func FuzzChecksum(f *testing.F) {
 		}
 		if base64.StdEncoding.EncodeToString(want) != strings.NewReplacer("\r", "", "\n", "").Replace(value) {
 			t.Fatalf("%q is read as %x", header, want)
+		}
+	})
+}
+
+// FuzzReprDigest reads Repr-Digest: what is taken is a SHA-256, and the one that our own replies would say so.
+func FuzzReprDigest(f *testing.F) {
+	for _, s := range []string{
+		"", "sha-256", "sha-256=", "sha-256=:", "sha-256=::", "sha-256=:AAAA:", reprDigest("a"), "md5=:AAAA:, " + reprDigest("a"), reprDigest("a") + ";q=1", reprDigest("a") + ",,",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, header string) {
+		sum, err := uploads.ParseReprDigest(http.Header{"Repr-Digest": {header}})
+		if err != nil || sum == "" {
+			return
+		}
+		raw, err := hex.DecodeString(sum)
+		if err != nil || len(raw) != 32 || !strings.Contains(header, "sha-256=") || !strings.Contains(header, base64.StdEncoding.EncodeToString(raw)[:40]) {
+			t.Fatalf("%q is read as %q", header, sum)
 		}
 	})
 }

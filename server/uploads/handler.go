@@ -178,6 +178,11 @@ func (h *Handler) examine(r *http.Request, in *request, method string) (code, de
 			return wire.CodeBadRequest, err.Error()
 		}
 	}
+	if method == http.MethodPatch && planted != bugNoLastDigest {
+		if in.digest, err = parseReprDigest(r.Header); err != nil {
+			return wire.CodeBadRequest, err.Error()
+		}
+	}
 	if in.sum, err = parseChecksum(r.Header.Get("Upload-Checksum")); err != nil {
 		return wire.CodeBadRequest, err.Error()
 	}

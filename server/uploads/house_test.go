@@ -208,6 +208,11 @@ func sha256Header(b []byte) string {
 // prefixHeader is for the upload's bytes up to the end of the chunk.
 func prefixHeader(b []byte) string { return strings.Replace(sha256Header(b), " ", "-prefix ", 1) }
 
+// reprDigest is Repr-Digest for the whole.
+func reprDigest(whole string) string {
+	return strings.Replace(sha256Header([]byte(whole)), "sha256 ", "sha-256=:", 1) + ":"
+}
+
 // meta makes Upload-Metadata of key, value, ….
 func meta(pairs ...string) string {
 	var out []string

@@ -19,5 +19,6 @@ const (
 	bugSumIncomplete       // the checksum of a chunk that was cut off isn't awaited
 	bugFirstReplyOnly      // a repeated creation compares nothing
 	bugSyncAgain           // after a sync that failed the next one is believed
+	bugNoLastDigest        // a digest that comes with the last chunk isn't compared
 	bugKeepTail            // what a crash left beyond the offset stays in the file
 )

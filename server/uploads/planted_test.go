@@ -38,6 +38,7 @@ func TestPlanted(t *testing.T) {
 		{"TestBadChunks: half a chunk is taken unchecked", uploads.SumIncomplete, plain(badChunks)},
 		{"TestTail: bytes beyond the end", uploads.KeepTail, plain(tail)},
 		{"TestFailedSyncs: the next sync is believed", uploads.SyncAgain, plain(failedSyncs)},
+		{"TestLastDigest: a digest that comes with the last chunk isn't compared", uploads.NoLastDigest, plain(lastDigest)},
 		{"TestUnfinished: a part is served", uploads.ServeUnfinished, plain(unfinished)},
 		{"TestOwnersOnly: anybody may use it", uploads.AnyOwner, plain(ownersOnly)},
 		{"TestRepeatedCreation: another upload under the key", uploads.FirstReplyOnly, plain(repeats)},

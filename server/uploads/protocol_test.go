@@ -78,18 +78,21 @@ func TestCreation(t *testing.T) {
 	}
 }
 
-// TestChunks holds the table of PATCH requests to an upload of 10 bytes that has 4, after "PATCH" and "Checksum".
+// chunk is a PATCH request to an upload of 10 bytes that has 4, and what comes of it.
+type chunk struct {
+	name    string
+	offset  string
+	body    []byte
+	headers []string
+	status  int
+	code    string
+	after   int64 // that the server has; -1 if the upload is gone
+}
+
+// TestChunks holds the table of them, after "PATCH" and "Checksum".
 func TestChunks(t *testing.T) {
 	rest := []byte("efghij")
-	for _, c := range []struct {
-		name    string
-		offset  string
-		body    []byte
-		headers []string
-		status  int
-		code    string
-		after   int64
-	}{
+	for _, c := range []chunk{
 		{"the rest", "4", rest, nil, 204, "", 10},
 		{"a part", "4", rest[:1], nil, 204, "", 5},
 		{"nothing", "4", nil, nil, 204, "", 4},
@@ -115,29 +118,53 @@ func TestChunks(t *testing.T) {
 		{"a short sum", "4", rest, []string{"Upload-Checksum", "sha1 AAAA"}, 400, wire.CodeBadRequest, 4},
 		{"no sum", "4", rest, []string{"Upload-Checksum", "sha1"}, 400, wire.CodeBadRequest, 4},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			check(t, func(h *house) error {
-				path, err := h.create("alice", 10)
-				if err != nil {
-					return err
-				}
-				if a := h.patch("alice", path, 0, []byte("abcd")); a.status != 204 || a.header.Get("Upload-Expires") == "" {
-					return fmt.Errorf("begin: %v", a)
-				}
-				a := h.do("PATCH", path, "alice", c.body, append([]string{"Upload-Offset", c.offset}, c.headers...)...)
-				if err := a.want("patch", c.status, c.code); err != nil {
-					return err
-				}
-				if c.code == wire.CodeOffsetMismatch && a.offset() != 4 {
-					return fmt.Errorf("the reply doesn't say the offset: %v", a)
-				}
-				if at := h.at("alice", path); at != c.after {
-					return fmt.Errorf("at %d, want %d", at, c.after)
-				}
-				return h.finishTen(path, c.after)
-			}, small)
-		})
+		t.Run(c.name, c.run)
 	}
+}
+
+// TestLastChunks holds that of those that say what the whole has to be (Repr-Digest, RFC 9530).
+func TestLastChunks(t *testing.T) {
+	rest := []byte("efghij")
+	for _, c := range []chunk{
+		{"the whole's digest", "4", rest, []string{"Repr-Digest", reprDigest("abcdefghij")}, 204, "", 10},
+		{"the whole's digest among others", "4", rest, []string{"Repr-Digest", "md5=:AAAA:, " + reprDigest("abcdefghij") + ";x=1"}, 204, "", 10},
+		{"another digest of the whole", "4", rest, []string{"Repr-Digest", reprDigest("abcdefghiX")}, 422, wire.CodeDigestMismatch, -1},
+		{"another digest of the whole, the chunk is right", "4", rest, []string{
+			"Repr-Digest", reprDigest("abcdefghiX"), "Upload-Checksum", sha1Header(rest),
+		}, 422, wire.CodeDigestMismatch, -1},
+		{"another digest, and not yet whole", "4", rest[:1], []string{"Repr-Digest", reprDigest("abcdefghiX")}, 204, "", 5},
+		{"a digest of another kind", "4", rest, []string{"Repr-Digest", "sha-512=:AAAA:"}, 204, "", 10},
+		{"a short digest", "4", rest, []string{"Repr-Digest", "sha-256=:AAAA:"}, 400, wire.CodeBadRequest, 4},
+		{"a digest that isn't one", "4", rest, []string{"Repr-Digest", "sha-256=x"}, 400, wire.CodeBadRequest, 4},
+	} {
+		t.Run(c.name, c.run)
+	}
+}
+
+func (c chunk) run(t *testing.T) {
+	check(t, func(h *house) error {
+		path, err := h.create("alice", 10)
+		if err != nil {
+			return err
+		}
+		if a := h.patch("alice", path, 0, []byte("abcd")); a.status != 204 || a.header.Get("Upload-Expires") == "" {
+			return fmt.Errorf("begin: %v", a)
+		}
+		a := h.do("PATCH", path, "alice", c.body, append([]string{"Upload-Offset", c.offset}, c.headers...)...)
+		if err := a.want("patch", c.status, c.code); err != nil {
+			return err
+		}
+		if c.code == wire.CodeOffsetMismatch && a.offset() != 4 {
+			return fmt.Errorf("the reply doesn't say the offset: %v", a)
+		}
+		if at := h.at("alice", path); at != c.after {
+			return fmt.Errorf("at %d, want %d", at, c.after)
+		}
+		if c.after < 0 { // it is gone
+			return nil
+		}
+		return h.finishTen(path, c.after)
+	}, small)
 }
 
 // finishTen sends what is missing of "abcdefghij" and wants the right digest.

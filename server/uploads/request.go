@@ -16,7 +16,8 @@ type request struct {
 	id       string   // of the upload that the path names, or empty
 	metadata metadata // of a creation
 	sum      *checksum
-	length   int64 // of the body, or -1
+	digest   string // SHA-256 that the whole has to have if this request brings its end, hexadecimal, or empty
+	length   int64  // of the body, or -1
 	row      *Upload
 
 	control *http.ResponseController

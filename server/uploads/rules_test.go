@@ -228,6 +228,26 @@ func wholeDigest(h *house) error {
 
 func TestWholeDigest(t *testing.T) { check(t, wholeDigest, nil) }
 
+// lastDigest holds the same for a digest that came with the last chunk: who can't know it before tells it then.
+func lastDigest(h *house) error {
+	path, err := h.create("alice", 10)
+	if err != nil {
+		return err
+	}
+	begun := h.patch("alice", path, 0, []byte("abcX"))
+	last := h.patch("alice", path, 4, []byte("efghij"), "Repr-Digest", reprDigest("abcdefghij"))
+	if err := errors.Join(begun.want("begin", 204, ""), last.want("end", 422, wire.CodeDigestMismatch)); err != nil {
+		return err
+	}
+	names, err := h.disk.Names()
+	if err != nil || len(names) != 0 || h.at("alice", path) >= 0 {
+		return fmt.Errorf("the disk has %v, %w", names, errors.Join(err, os.ErrExist))
+	}
+	return nil
+}
+
+func TestLastDigest(t *testing.T) { check(t, lastDigest, nil) }
+
 // badChunks damages chunks on their way, cut off and whole.
 func badChunks(h *house) error {
 	path, err := h.create("alice", 10)

@@ -145,8 +145,10 @@ func (w *writer) commit() error {
 		if err != nil {
 			return err
 		}
-		if want := m.sum(); want != "" && want != row.SHA256 {
-			return w.discard(row.SHA256)
+		for _, want := range []string{m.sum(), w.u.request.digest} {
+			if want != "" && want != row.SHA256 {
+				return w.discard(row.SHA256)
+			}
 		}
 	}
 	ctx, cancel := storeContext()
