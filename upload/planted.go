@@ -21,6 +21,8 @@ const (
 	bugForgetCancel      // a cancelled upload's copy is dropped only while the process lives
 	bugTrustAhead        // an offset beyond what was sent is believed
 	bugKeepTurn          // an upload that the server chokes on keeps its turn
+	bugNewestBase        // the newest round trip is taken for the path's own
+	bugNoFloor           // what looks like a queue brakes more and more
 	bugLast              // none: one more than the last
 )
 

@@ -24,6 +24,8 @@ var checks = map[string]func(t *testing.T) error{
 	"a cancelled copy is dropped":       checkCancel,
 	"no offset is believed blindly":     checkAhead,
 	"a stuck file lets others go":       checkTurns,
+	"the queue stays short":             checkQueue,
+	"noise brakes by half at most":      checkNoise,
 }
 
 // TestChecks runs each of them against the code as it is.
@@ -56,6 +58,8 @@ var planted = map[upload.Bug]string{
 	upload.BugForgetCancel:  "a cancelled copy is dropped",
 	upload.BugTrustAhead:    "no offset is believed blindly",
 	upload.BugKeepTurn:      "a stuck file lets others go",
+	upload.BugNewestBase:    "the queue stays short",
+	upload.BugNoFloor:       "noise brakes by half at most",
 }
 
 // TestPlantedBugsAreFound switches each bug on and demands that its check fails.
