@@ -184,6 +184,9 @@ func (c *Client) onRoundTrip(rtt time.Duration, err error) {
 	if err == nil {
 		c.ep.api.ObserveRTT(rtt)
 		c.ep.auth.ObserveRTT(rtt)
+		if planted != bugDeafUploads {
+			c.up.queue.ObserveRTT(rtt)
+		}
 	}
 	if c.opts.OnRoundTrip != nil {
 		c.opts.OnRoundTrip(rtt, err)

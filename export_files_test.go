@@ -12,6 +12,7 @@ const (
 	RetryFailed        = bugRetryFailed
 	CancelMessageAlone = bugCancelMessageAlone
 	AppendBlindly      = bugAppendBlindly
+	DeafUploads        = bugDeafUploads
 	TrustDownload      = bugTrustDownload
 	PromiseAnything    = bugPromiseAnything
 	Unclaimed          = bugUnclaimed

@@ -247,6 +247,7 @@ func TestPlantedBugsAreFound(t *testing.T) {
 		{"retry failed", "TestFailureIsToldAfterACrash", chatsdk.RetryFailed, failureIsTold},
 		{"cancel message alone", "TestCancelledMessageCancelsItsUploads", chatsdk.CancelMessageAlone, cancelledMessage},
 		{"append blindly", "TestDownloadGoesOn", chatsdk.AppendBlindly, downloadGoesOn},
+		{"deaf uploads", "TestChatBesideUpload", chatsdk.DeafUploads, besideUpload},
 		{"trust download", "TestDownloadCompares", chatsdk.TrustDownload, downloadCompares},
 		{"promise anything", "TestEveryWayIntoTheQueueIsChecked", chatsdk.PromiseAnything, everyWayIn},
 		{"unclaimed", "TestProfileIsOneUsers", chatsdk.Unclaimed, oneUsersProfile},

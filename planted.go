@@ -20,6 +20,8 @@ const (
 	bugCancelMessageAlone
 	// bugAppendBlindly goes on with a download where the server sent the beginning.
 	bugAppendBlindly
+	// bugDeafUploads doesn't tell the uploads how long round trips take.
+	bugDeafUploads
 	// bugTrustDownload leaves the SHA-256 of a download as it is.
 	bugTrustDownload
 	// bugPromiseAnything queues messages that the server refuses for good.

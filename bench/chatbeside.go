@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/chatsdk/chatsdk"
 	"github.com/chatsdk/chatsdk/outbox"
+	"github.com/chatsdk/chatsdk/server"
 	"github.com/chatsdk/chatsdk/upload"
 )
 
@@ -45,6 +48,24 @@ type chatter struct {
 	*sdk
 	link *bottleneck
 	sent chan time.Time
+}
+
+// measureChats measures the chat beside an upload.
+func measureChats(ctx context.Context, c config, dir string, r *report) (err error) {
+	dir = filepath.Join(dir, "chat")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	w, err := newWorld(ctx, filepath.Join(dir, "server"), false, server.Limits{})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, w.close()) }()
+	file := filepath.Join(dir, "file")
+	if err := fill(file, uploadBytes, c.seed); err != nil {
+		return err
+	}
+	return measureChatBeside(ctx, c, w, file, r)
 }
 
 // measureChatBeside measures messages on an idle link and beside an upload of the same client.

@@ -77,7 +77,7 @@ func (u *uploader) round(ctx context.Context, path string, size int64) error {
 	return nil
 }
 
-// measureUpload measures goodput on loopback and on a slower link, and then the chat beside an upload.
+// measureUpload measures goodput on loopback and on a slower link.
 func measureUpload(ctx context.Context, c config, dir string, r *report) (err error) {
 	size, slow, rounds, slowly := int64(uploadBytes), int64(slowBytes), uploadRounds, slowRounds
 	if c.quick {
@@ -107,8 +107,7 @@ func measureUpload(ctx context.Context, c config, dir string, r *report) (err er
 	err = b.goodput(ctx, "loopback", big, size, rounds, faultnet.Conditions{}, shareGoal)
 	link := faultnet.Symmetric(slowRTT)
 	link.Up.Rate, link.Down.Rate = slowRate, slowRate
-	err = errors.Join(err, b.goodput(ctx, "100 Mbit/s, RTT 20 ms", small, slow, slowly, link, slowGoal))
-	return errors.Join(err, measureChatBeside(ctx, c, w, big, r))
+	return errors.Join(err, b.goodput(ctx, "100 Mbit/s, RTT 20 ms", small, slow, slowly, link, slowGoal))
 }
 
 // fill writes a file that can't be compressed.
@@ -175,5 +174,4 @@ func (r *report) writeUpload(out io.Writer) {
 		}
 		_ = w.Flush() // to standard output: nobody is there to tell
 	}
-	r.writeChats(out)
 }

@@ -67,12 +67,12 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 	if b.pace.held() {
 		b.alarm.hold()
-		n := b.pace.take(b.ctx, len(p))
-		if n == 0 {
-			return 0, context.Cause(b.ctx)
-		}
-		p = p[:n]
 	}
+	n := b.pace.take(b.ctx, len(p))
+	if n == 0 {
+		return 0, context.Cause(b.ctx)
+	}
+	p = p[:n]
 	n, err := b.r.ReadAt(p, b.pos)
 	if n < len(p) {
 		if err == nil || errors.Is(err, io.EOF) || errors.Is(err, os.ErrClosed) {

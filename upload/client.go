@@ -36,7 +36,7 @@ func (q *Queue) newClient() (*http.Client, *http.Transport) {
 	t := &http.Transport{
 		TLSClientConfig: q.opts.TLSConfig.Clone(), TLSHandshakeTimeout: 10 * time.Second, IdleConnTimeout: 90 * time.Second,
 		MaxIdleConnsPerHost: q.opts.Concurrent + 1, MaxResponseHeaderBytes: 64 << 10, DisableCompression: true,
-		WriteBufferSize: 64 << 10, Protocols: new(http.Protocols),
+		Protocols: new(http.Protocols), // the write buffer is small: what is paced must not be gathered in it
 	}
 	t.Protocols.SetHTTP1(true)
 	dial := q.opts.DialContext

@@ -39,6 +39,8 @@ const (
 	BugDropByKey     = bugDropByKey
 	BugBelievePortal = bugBelievePortal
 	BugDropInLine    = bugDropInLine
+	BugNewestBase    = bugNewestBase
+	BugNoFloor       = bugNoFloor
 	LastBug          = bugLast
 )
 
@@ -94,3 +96,32 @@ func (c *Chunks) Failed() { c.c.failed() }
 
 // Refused is refused.
 func (c *Chunks) Refused(n int64) bool { return c.c.refused(n) }
+
+// Brake is brake by itself.
+type Brake struct{ b brake }
+
+// Observe takes a round trip, Sent what was sent, Limit is what may be, Through what might have been.
+func (b *Brake) Observe(now time.Time, rtt time.Duration) { b.b.observe(now, rtt) }
+
+// Sent is sent.
+func (b *Brake) Sent(now time.Time, n int) { b.b.sent(now, n) }
+
+// Limit is limit.
+func (b *Brake) Limit(now time.Time) float64 { return b.b.limit(now) }
+
+// Through is through.
+func (b *Brake) Through(now time.Time) float64 { return b.b.through(now) }
+
+// Moved is moved.
+func (b *Brake) Moved(now time.Time) { b.b.moved(now) }
+
+// Acked is acked, of a single sender.
+func (b *Brake) Acked(now time.Time, n int64, took time.Duration, may float64) {
+	b.b.acked(now, n, took, 1, may)
+}
+
+// What may be sent at once.
+const (
+	PaceSlice = paceSlice
+	PaceLeast = paceLeast
+)

@@ -68,7 +68,8 @@ type Options struct {
 	HashFirst int64
 	// Rate bounds what all uploads send together, in bytes a second. 0 is no bound; see Queue.SetRate.
 	Rate int64
-	// BusyShare is the part of the measured rate that uploads may use while the chat is busy; see Queue.SetBusy.
+	// BusyShare is the part of the measured rate that uploads may use while the chat is busy and nobody tells how long its
+	// round trips take; see Queue.SetBusy and Queue.ObserveRTT.
 	// Defaults to 0.5.
 	BusyShare float64
 

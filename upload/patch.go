@@ -88,7 +88,7 @@ func (r *run) prepare(from, to int64) (*hashJob, verdict) {
 // send makes the request for a chunk and takes its answer.
 func (r *run) send(from, to int64, header http.Header) verdict {
 	var b *body
-	brake := r.q.pace.begin()
+	sending := r.q.pace.begin()
 	start := time.Now()
 	res, err := r.q.do(r.ctx, call{
 		method: http.MethodPatch, url: r.u.URL, header: header, auth: r.renewing,
@@ -116,11 +116,11 @@ func (r *run) send(from, to int64, header http.Header) verdict {
 	} else if v = judge(stepPatch, res, r.q.opts.MaxRetryAfter); v.kind == kindOK {
 		offset = number(res.header, "Upload-Offset")
 	}
-	rate := 0.0
-	if offset == to && took > 0 {
-		rate = float64(to-from) / took.Seconds()
+	acked := int64(0)
+	if offset == to {
+		acked = to - from
 	}
-	free := r.q.pace.end(brake, rate)
+	free := r.q.pace.end(sending, acked)
 	switch {
 	case v.kind == kindNetwork:
 		r.chunks.failed()

@@ -24,6 +24,8 @@ const (
 	bugDropByKey         // what is left of a lost creation is asked for by its key alone
 	bugBelievePortal     // whoever answers OPTIONS is taken for the server
 	bugDropInLine        // a copy that can't be dropped holds up the others
+	bugNewestBase        // the newest round trip is taken for the path's own
+	bugNoFloor           // what looks like a queue brakes more and more
 	bugLast              // none: one more than the last
 )
 

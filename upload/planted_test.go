@@ -29,6 +29,8 @@ var checks = map[string]func(t *testing.T) error{
 	"a lost creation leaves nothing":    checkLostAndLeft,
 	"no offset is believed blindly":     checkAhead,
 	"a stuck file lets others go":       checkTurns,
+	"the queue stays short":             checkQueue,
+	"noise brakes by half at most":      checkNoise,
 }
 
 // TestChecks runs each of them against the code as it is.
@@ -64,6 +66,8 @@ var planted = map[upload.Bug]string{
 	upload.BugBelievePortal: "a portal isn't the server",
 	upload.BugDropInLine:    "every other copy is dropped",
 	upload.BugKeepTurn:      "a stuck file lets others go",
+	upload.BugNewestBase:    "the queue stays short",
+	upload.BugNoFloor:       "noise brakes by half at most",
 }
 
 // TestPlantedBugsAreFound switches each bug on and demands that its check fails.

@@ -180,6 +180,7 @@ func (q *Queue) SetOnline(online bool) {
 // Kick says that the network changed or came back: requests under way are given up, since their connections may be dead,
 // and everything that waits for network, lock or token tries again at once. What a server asked to wait is kept.
 func (q *Queue) Kick() {
+	q.pace.moved()
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.kicked()
@@ -200,13 +201,19 @@ func (q *Queue) tellNewsLocked() {
 }
 
 // SetBusy says whether chat traffic is under way that uploads should leave room for: until it is called with false they
-// keep to Options.BusyShare of what they measured.
+// keep to Options.BusyShare of what they measured. It changes nothing while ObserveRTT tells what room there is.
 func (q *Queue) SetBusy(busy bool) {
 	q.mu.Lock()
 	q.busy = busy
 	q.mu.Unlock()
 	q.pace.setBusy(busy)
 }
+
+// ObserveRTT takes a round trip of the chat, which goes the same way as the uploads: what it takes beyond the least of the
+// last minutes it spent in a queue that they fill, at most in a router. Told at least every 5 s, best twice a second, they
+// keep that queue short, and need no SetBusy; not told, they send as fast as the network takes it. It may be called
+// concurrently and doesn't block.
+func (q *Queue) ObserveRTT(rtt time.Duration) { q.pace.observe(rtt) }
 
 // SetRate bounds what all uploads send together from now on, in bytes a second; 0 is no bound.
 func (q *Queue) SetRate(bytesPerSecond int64) { q.pace.setRate(bytesPerSecond) }
