@@ -129,10 +129,10 @@ func TestPauseThatTheServerAsksForHoldsForAll(t *testing.T) {
 			var asked atomic.Int32
 			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Content-Type", "application/json")
-				switch {
-				case r.URL.Path == "/api/auth/login":
+				switch r.URL.Path {
+				case "/api/auth/login":
 					_ = json.NewEncoder(w).Encode(wire.TokenReply{Token: "t", RefreshToken: "r", ExpiresIn: 900, RefreshExpiresIn: 9000})
-				case r.URL.Path == refused:
+				case refused:
 					w.Header().Set("Retry-After", "3600")
 					w.WriteHeader(http.StatusTooManyRequests)
 					_, _ = io.WriteString(w, `{"code":"rate_limited"}`)

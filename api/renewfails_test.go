@@ -89,10 +89,9 @@ func TestCallThatEndsInARenewalFails(t *testing.T) {
 			}
 			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
-			switch want {
-			case api.ErrCancelled:
+			if errors.Is(want, api.ErrCancelled) {
 				time.AfterFunc(time.Second, cancel)
-			case api.ErrClosed:
+			} else if errors.Is(want, api.ErrClosed) {
 				time.AfterFunc(time.Second, func() { _ = c.Close() })
 			}
 			began := time.Now()

@@ -179,11 +179,12 @@ func streamAs(t *testing.T, w *world, token, secret string) {
 	}
 	defer func() { _ = errors.Join(c.Close(), res.Body.Close()) }() // in this order, or Close reads the stream to its end
 	in := bufio.NewScanner(res.Body)
-	next := func() (f struct {
+	type frame struct {
 		ID      uint32
 		Error   *struct{ Code uint32 }
 		Connect *struct{ Session, Node string }
-	}) {
+	}
+	next := func() (f frame) {
 		if in.Scan() && (strings.Contains(in.Text(), secret) || json.Unmarshal(in.Bytes(), &f) != nil) {
 			t.Errorf("http_stream answers %q with %s", token, in.Bytes())
 		}
@@ -203,8 +204,10 @@ func streamAs(t *testing.T, w *world, token, secret string) {
 		t.Errorf("subscribe over http_stream: %s", in.Bytes())
 	}
 	for i, cmd := range []object{
-		{"subscribe": object{"channel": "secret"}}, {"publish": object{"channel": "secret", "data": object{}}},
-		{"history": object{"channel": "secret", "limit": 10}}, {"rpc": object{"method": wire.RPCHistory, "data": wire.HistoryRequest{Channel: "secret"}}},
+		{"subscribe": object{"channel": "secret"}},
+		{"publish": object{"channel": "secret", "data": object{}}},
+		{"history": object{"channel": "secret", "limit": 10}},
+		{"rpc": object{"method": wire.RPCHistory, "data": wire.HistoryRequest{Channel: "secret"}}},
 	} {
 		cmd["id"] = 3 + i
 		w.call("POST", "/emulation", "", object{"session": first.Connect.Session, "node": first.Connect.Node, "data": lines(cmd)})

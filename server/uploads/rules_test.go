@@ -409,7 +409,7 @@ func TestFullDisk(t *testing.T) {
 // failedSyncs has one sync after the other fail, of those beside the receiving and of the last one. What came since the last
 // acknowledgement may be lost then, whatever the next sync answers.
 func failedSyncs(h *house) error {
-	body := bytes.Repeat([]byte("0123456789abcdef"), 20<<16) // 20 MiB
+	body := bytes.Repeat([]byte("0123456789abcdef"), 17<<16) // 17 MiB: two syncs beside the receiving
 	for _, header := range [][]string{nil, {"Upload-Checksum", prefixHeader(body)}} {
 		least := 2
 		if header == nil {

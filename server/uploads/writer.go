@@ -78,9 +78,7 @@ func (u *upload) open() (*writer, error) {
 
 func (w *writer) close() {
 	w.hashing.Wait()
-	if w.syncing != nil {
-		<-w.syncing
-	}
+	_ = w.awaitSync()  // nothing of it was acknowledged
 	_ = w.file.Close() // what matters was synced
 }
 
