@@ -142,7 +142,8 @@ func runServer(ctx context.Context, s *server.Server, ln, admin net.Listener, an
 		err = errors.Join(err, adminServer.Close())
 	}
 	for ; running > 0; running-- {
-		if e := <-failed; !errors.Is(e, http.ErrServerClosed) {
+		e := <-failed
+		if !errors.Is(e, http.ErrServerClosed) && !errors.Is(e, server.ErrClosed) { // stopped before it began is no error
 			err = errors.Join(err, e)
 		}
 	}
