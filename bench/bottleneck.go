@@ -31,6 +31,7 @@ type bottleneck struct {
 type packet struct {
 	data []byte
 	out  *lane
+	at   time.Time // when it came
 }
 
 // lane is the way from the bottleneck to one end of a connection.
@@ -106,7 +107,7 @@ func (b *bottleneck) read(from net.Conn, queue chan<- packet, out *lane) {
 			return
 		}
 		select {
-		case queue <- packet{data[:n], out}:
+		case queue <- packet{data[:n], out, time.Now()}:
 		case <-out.dead:
 			return
 		}
@@ -127,6 +128,7 @@ func (l *lane) write(to net.Conn) {
 }
 
 // pump lets one packet after the other through, each for as long as it takes at the rate. A small one counts with a header.
+// What a timer is late by is made good while packets wait, or the link would be slower than it says.
 func (b *bottleneck) pump(queue <-chan packet) {
 	const header = 52 // IP, and TCP with its time stamps
 	free := time.Now()
@@ -137,8 +139,8 @@ func (b *bottleneck) pump(queue <-chan packet) {
 		case <-b.ctx.Done():
 			return
 		}
-		if now := time.Now(); free.Before(now) {
-			free = now
+		if free.Before(p.at) {
+			free = p.at
 		}
 		free = free.Add(b.interval * time.Duration(len(p.data)+header) / (packetBytes + header))
 		if wait := time.Until(free); wait > time.Millisecond { // what a timer can do
