@@ -164,8 +164,11 @@ func TestSoonExpiredGoesFirst(t *testing.T) {
 		err = errors.Join(err, w.q.Pause(ctx, early.ID))
 		w.q.SetOnline(true)
 		err = errors.Join(err, w.add(upload.Request{}), until(w.has(1)), w.q.Pause(ctx, id))
-		_, addErr := w.q.Add(ctx, upload.Request{Path: w.path}) // it takes the turn
-		err = errors.Join(err, addErr, w.q.Resume(ctx, early.ID), w.q.Resume(ctx, id))
+		third, addErr := w.q.Add(ctx, upload.Request{Path: w.path}) // it takes the turn
+		err = errors.Join(err, addErr, until(func() bool {
+			u, _ := w.q.Get(third.ID)
+			return u.State == upload.Uploading
+		}), w.q.Resume(ctx, early.ID), w.q.Resume(ctx, id))
 		if err != nil {
 			t.Fatal(err)
 		}
