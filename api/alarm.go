@@ -24,8 +24,8 @@ type alarm struct {
 // maxAlarms bounds those that are kept without an owner.
 const maxAlarms = 64
 
-// never is a time that doesn't come.
-const never = math.MaxInt64
+// never is a time that doesn't come. Two bits less than there are: see silence.
+const never = math.MaxInt64 >> 2
 
 func newAlarm(began time.Time) *alarm {
 	al := &alarm{began: began, bug: planted}
@@ -56,7 +56,8 @@ func (al *alarm) ring() {
 	if a == nil {
 		return
 	}
-	until := a.until.Load()
+	heard := a.silence.Load()
+	until := silence(heard).until()
 	if until == never {
 		return
 	}
@@ -66,7 +67,7 @@ func (al *alarm) ring() {
 		}
 		return
 	}
-	if a.until.CompareAndSwap(until, never) {
+	if a.silence.CompareAndSwap(heard, int64(silenceOf(silence(heard).phase(), never))) {
 		a.expire(until)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -38,13 +37,18 @@ type attempt struct {
 	// next and prev make the Client's ring of attempts under way; guarded by Client.mu.
 	next, prev *attempt
 
-	alarm *alarm       // a's until the end
-	until atomic.Int64 // when the silence has lasted too long, in the alarm's time; written under mu and by the alarm
-
-	bounded bool       // the deadline holds for the body of the answer too
-	phase   phase      // guarded by mu; beside bounded, since eight bytes more would cost 32
-	mu      sync.Mutex // never held over a wait
+	alarm   *alarm       // a's until the end
+	silence atomic.Int64 // a silence: the phase, and when it has lasted too long
+	bounded bool         // the deadline holds for the body of the answer too
 }
+
+// silence is a phase and, in the alarm's time, when nothing has moved in it for too long; never where nothing is awaited.
+// In one word, so that what moves in one phase can't put off the end of another.
+type silence int64
+
+func silenceOf(p phase, until int64) silence { return silence(min(until, never)<<2 | int64(p)) }
+func (s silence) phase() phase               { return phase(s & 3) }
+func (s silence) until() int64               { return int64(s >> 2) }
 
 // errDeadline is the cause of an attempt that the call's deadline ended.
 var errDeadline = errors.New("api: the call's deadline")
@@ -60,7 +64,7 @@ func (cl *call) start(now time.Time) *attempt {
 	a.trace.hooks(&a.hooks, c.proof, cl.body != nil, c.timed, c.opts.OnAttempt != nil)
 	a.ctx, a.cancel = context.WithCancelCause(httptrace.WithClientTrace(cl.ctx, &a.hooks))
 	until := a.within(int64(now.Sub(c.began)), cl.limit, true)
-	a.until.Store(until)
+	a.silence.Store(int64(silenceOf(phaseSend, until)))
 	c.mu.Lock()
 	closed := c.closed
 	a.next, a.prev = &c.attempts, c.attempts.prev
@@ -98,30 +102,34 @@ func (a *attempt) expire(until int64) {
 
 // alive starts the patience of a phase anew, unless the attempt is past it.
 func (a *attempt) alive(p phase) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.phase != p {
-		return
-	}
 	d, bounded := a.limit, true
 	if p == phaseRead {
 		d, bounded = a.patience, a.bounded
 	}
 	until := a.within(int64(time.Since(a.c.began)), d, bounded)
-	a.until.Store(until)
-	a.alarm.watch(until)
+	for {
+		old := a.silence.Load()
+		if silence(old).phase() != p {
+			return
+		}
+		if a.silence.CompareAndSwap(old, int64(silenceOf(p, until))) {
+			a.alarm.watch(until)
+			return
+		}
+	}
 }
 
-// enter begins a phase, in which nothing is awaited yet.
+// enter begins a phase, in which nothing is awaited yet. The last one stays.
 func (a *attempt) enter(p phase) (was phase) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	was = a.phase
-	if was != phaseDone {
-		a.phase = p
+	for {
+		old := a.silence.Load()
+		if was = silence(old).phase(); was == phaseDone {
+			p = phaseDone
+		}
+		if a.silence.CompareAndSwap(old, int64(silenceOf(p, never))) {
+			return was
+		}
 	}
-	a.until.Store(never)
-	return was
 }
 
 // finish ends the attempt and lets go of everything. It is safe to call more than once.

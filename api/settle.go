@@ -22,7 +22,7 @@ type settlement struct {
 
 // foreignAnswer says that somebody else than the server answered, such as a captive portal: what it says of itself, and how
 // long it took, is no news of the server.
-func foreignAnswer(v verdict) bool { return errors.Is(v.kind, ErrCaptive) }
+func foreignAnswer(v verdict) bool { return v.kind != nil && errors.Is(v.kind, ErrCaptive) }
 
 // settle takes an attempt's news, and lets others go on.
 func (h *host) settle(cl *call, s settlement) {
