@@ -290,7 +290,9 @@ func (r *Report) judgeClients(w *World, t Thresholds) {
 		acks = append(acks, c.acks...)
 		reconnects, resends := c.seen.reconnect, c.resends
 		c.mu.Unlock()
-		if dials := int(c.Link.Stats().Dials); t.Dials > 0 && dials > t.Dials {
+		// Before a real proxy the system takes a connection at once, whatever the link: the path looks quick, and another dial
+		// is right when nothing comes of the first.
+		if dials := int(c.Link.Stats().Dials); t.Dials > 0 && dials > t.Dials && r.Clock != "real" {
 			r.problem("%s began %d connections, at most %d are needed", c.Name, dials, t.Dials)
 		}
 		if t.Reconnects >= 0 && reconnects > t.Reconnects {

@@ -57,7 +57,7 @@ type Thresholds struct {
 	CatchUpWithin time.Duration // after each fault; 0 means not asked
 	Reconnects    int           // most connections after the first, of each client; -1 means not asked
 	Resends       int           // most transmissions after the first of any message; -1 means not asked
-	Dials         int           // most connections begun by each client, those of HTTP included; 0 means not asked
+	Dials         int           // most connections begun by each client in virtual time, those of HTTP included; 0 means not asked
 
 	// HTTP makes the clients talk by HTTP requests alone, without a connection, and is then all that is asked; or nil.
 	HTTP *HTTPThresholds

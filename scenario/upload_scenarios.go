@@ -106,7 +106,11 @@ func playUploadHalfOpen(ctx context.Context, g *uploadStage) error {
 func playUploadReply(ctx context.Context, g *uploadStage) error {
 	if err := until(ctx, "the last request", func() (bool, error) {
 		patches := g.d.tap.view()
-		return len(patches) > 0 && patches[len(patches)-1].From+patches[len(patches)-1].Length == uploadSize, nil
+		if len(patches) == 0 {
+			return false, nil
+		}
+		last := patches[len(patches)-1] // once all of it is on its way, nothing but its answer is to come
+		return last.From+last.Length == uploadSize && last.Sent == last.Length, nil
 	}); err != nil {
 		return err
 	}
@@ -297,7 +301,7 @@ func (g *uploadStage) restartChanged(ctx context.Context) error {
 		return err
 	}
 	over := g.fault("file changed again")
-	sum, err := g.file.fill(uploadSize, g.w.fork())
+	sum, err := g.file.replace(uploadSize, g.w.fork())
 	if err != nil {
 		return err
 	}

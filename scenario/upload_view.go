@@ -113,6 +113,15 @@ func makeFile(dir, name string, size int, rng *rand.Rand) (*made, error) {
 	return f, err
 }
 
+// replace puts another file in the file's place, in one step: one that is still being written begins anew more than once.
+func (f *made) replace(size int, rng *rand.Rand) (sum string, err error) {
+	other := &made{path: f.path + ".new"}
+	if sum, err = other.fill(size, rng); err != nil {
+		return "", err
+	}
+	return sum, os.Rename(other.path, f.path)
+}
+
 // fill writes other bytes to the file, in its place.
 func (f *made) fill(size int, rng *rand.Rand) (sum string, err error) {
 	b := make([]byte, size)
