@@ -188,7 +188,7 @@ func (a *attempt) Read(p []byte) (int, error) {
 		a.enter(phaseRead)
 		return n, nil
 	}
-	if err != io.EOF { //nolint:errorlint // readers return it as it is, and each call asks
+	if !errors.Is(err, io.EOF) {
 		if cause := context.Cause(a.ctx); cause != nil && a.ctx.Err() != nil && !errors.Is(cause, context.Canceled) {
 			err = cause
 		}

@@ -43,7 +43,7 @@ type verdict struct {
 	kind   error         // where it ends here
 }
 
-// judge decides what an outcome means. It is pure, but for the wall clock that it is given.
+// judge decides what an outcome means. It is pure, but for a look at the wall clock where a pause may be asked for by it.
 func judge(o outcome) verdict {
 	if o.err != nil {
 		return judgeError(o)
