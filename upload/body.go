@@ -65,10 +65,7 @@ func (b *body) Read(p []byte) (int, error) {
 	if int64(len(p)) > b.end-b.pos {
 		p = p[:b.end-b.pos]
 	}
-	if b.pace.held() {
-		b.alarm.hold()
-	}
-	n := b.pace.take(b.ctx, len(p))
+	n := b.pace.take(b.ctx, len(p), b.alarm.hold)
 	if n == 0 {
 		return 0, context.Cause(b.ctx)
 	}

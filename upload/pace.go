@@ -101,13 +101,15 @@ func (p *pace) limitLocked(now time.Time) (limit float64) {
 	return limit
 }
 
-// take waits until something may be sent and returns how many bytes, at most n. It returns 0 when ctx ends.
-func (p *pace) take(ctx context.Context, n int) int {
+// take waits until something may be sent and returns how many bytes, at most n; before a wait it calls waits. It returns 0
+// when ctx ends.
+func (p *pace) take(ctx context.Context, n int, waits func()) int {
 	for {
 		n, wait, wake := p.next(n)
 		if wait <= 0 {
 			return n
 		}
+		waits()
 		if !pause(ctx, wait, wake) && ctx.Err() != nil {
 			return 0
 		}
@@ -131,13 +133,6 @@ func (p *pace) next(n int) (may int, wait time.Duration, wake <-chan struct{}) {
 	}
 	p.brake.sent(now, n)
 	return n, 0, nil
-}
-
-// held says whether take would hold something back.
-func (p *pace) held() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.limitLocked(time.Now()) > 0
 }
 
 // measured is the rate of one more upload, as far as it is known.
