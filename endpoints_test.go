@@ -108,17 +108,24 @@ func TestCallThatFindsTheSessionEndedSaysSo(t *testing.T) {
 		}
 	}))
 	defer srv.Close()
-	client, err := chatsdk.Open(t.Context(), chatsdk.Options{Server: srv.URL, Store: chatsdk.InMemory()})
-	if err != nil {
-		t.Fatal(err)
-	}
+	client := signedInAt(t, srv.URL)
 	defer client.Close()
-	if err := client.SignIn(t.Context(), "ada", "pw"); err != nil {
-		t.Fatal(err)
-	}
 	if err := client.CreateChannel(t.Context(), "new", false); !errors.Is(err, chatsdk.ErrSignedOut) {
 		t.Errorf("the error is %v", err)
 	}
+}
+
+// signedInAt is a client of ada's at a server; the caller closes it.
+func signedInAt(t *testing.T, server string) *chatsdk.Client {
+	t.Helper()
+	client, err := chatsdk.Open(t.Context(), chatsdk.Options{Server: server, Store: chatsdk.InMemory()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := client.SignIn(t.Context(), "ada", "pw"); err != nil {
+		t.Fatal(errors.Join(err, client.Close()))
+	}
+	return client
 }
 
 // TestPauseThatTheServerAsksForHoldsForAll: a 429 on one of the session's calls holds the others back, whichever it was,
@@ -142,14 +149,8 @@ func TestPauseThatTheServerAsksForHoldsForAll(t *testing.T) {
 				}
 			}))
 			defer srv.Close()
-			client, err := chatsdk.Open(t.Context(), chatsdk.Options{Server: srv.URL, Store: chatsdk.InMemory()})
-			if err != nil {
-				t.Fatal(err)
-			}
+			client := signedInAt(t, srv.URL)
 			defer client.Close()
-			if err := client.SignIn(t.Context(), "ada", "pw"); err != nil {
-				t.Fatal(err)
-			}
 			calls := map[string]func() error{
 				"/api/channels": func() error { return client.CreateChannel(t.Context(), "new", false) },
 				"/api/messages": func() error { _, err := client.PostMessages(t.Context(), wire.BatchRequest{}); return err },

@@ -5,13 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/chatsdk/chatsdk"
 	"github.com/chatsdk/chatsdk/outbox"
-	"github.com/chatsdk/chatsdk/server"
 	"github.com/chatsdk/chatsdk/upload"
 )
 
@@ -52,11 +50,7 @@ type chatter struct {
 
 // measureChats measures the chat beside an upload.
 func measureChats(ctx context.Context, c config, dir string, r *report) (err error) {
-	dir = filepath.Join(dir, "chat")
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		return err
-	}
-	w, err := newWorld(ctx, filepath.Join(dir, "server"), false, server.Limits{})
+	dir, w, err := fileWorld(ctx, dir, "chat")
 	if err != nil {
 		return err
 	}

@@ -83,11 +83,7 @@ func measureUpload(ctx context.Context, c config, dir string, r *report) (err er
 	if c.quick {
 		size, slow, rounds, slowly = 16<<20, 4<<20, 2, 1
 	}
-	dir = filepath.Join(dir, "upload")
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		return err
-	}
-	w, err := newWorld(ctx, filepath.Join(dir, "server"), false, server.Limits{})
+	dir, w, err := fileWorld(ctx, dir, "upload")
 	if err != nil {
 		return err
 	}
@@ -108,6 +104,16 @@ func measureUpload(ctx context.Context, c config, dir string, r *report) (err er
 	link := faultnet.Symmetric(slowRTT)
 	link.Up.Rate, link.Down.Rate = slowRate, slowRate
 	return errors.Join(err, b.goodput(ctx, "100 Mbit/s, RTT 20 ms", small, slow, slowly, link, slowGoal))
+}
+
+// fileWorld makes a folder for files, and in it a world's.
+func fileWorld(ctx context.Context, dir, name string) (string, *world, error) {
+	dir = filepath.Join(dir, name)
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return "", nil, err
+	}
+	w, err := newWorld(ctx, filepath.Join(dir, "server"), false, server.Limits{})
+	return dir, w, err
 }
 
 // fill writes a file that can't be compressed.

@@ -91,10 +91,10 @@ func (h *home) Claim(ctx context.Context, server, user string) error {
 
 // claim makes the profile the user's before anything of theirs is queued in it.
 func (h *home) claim(ctx context.Context, server, user string) error {
-	if h.profile == nil || h.claimed.Load() {
+	if h.claimed.Load() {
 		return nil
 	}
-	if err := h.profile.Claim(ctx, server, user); err != nil {
+	if err := h.Claim(ctx, server, user); err != nil {
 		return fmt.Errorf("claim profile: %w", err)
 	}
 	h.claimed.Store(true)
