@@ -8,12 +8,13 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
+
+	"github.com/chatsdk/chatsdk/internal/backoff"
 )
 
 // stage is how far an attempt has come.
@@ -150,7 +151,8 @@ func (d dialer) upgrade(ctx context.Context, stream net.Conn) (*websocket.Conn, 
 	case err == nil:
 		return ws, nil
 	case resp != nil && resp.StatusCode != http.StatusSwitchingProtocols:
-		return nil, &HTTPError{Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header.Get("Retry-After"))}
+		wait, _ := backoff.RetryAfter(resp.Header, time.Now())
+		return nil, &HTTPError{Status: resp.StatusCode, RetryAfter: wait}
 	case resp != nil:
 		return nil, fmt.Errorf("%w: bad upgrade", ErrProtocol)
 	case ctx.Err() != nil:
@@ -170,18 +172,4 @@ func rootError(err error) error {
 		}
 		err = inner
 	}
-}
-
-// retryAfter reads the header's two forms: seconds, or an HTTP date.
-func retryAfter(v string) time.Duration {
-	if v == "" {
-		return 0
-	}
-	if s, err := strconv.Atoi(v); err == nil && s >= 0 && s < 1<<20 {
-		return time.Duration(s) * time.Second
-	}
-	if t, err := http.ParseTime(v); err == nil {
-		return max(0, time.Until(t))
-	}
-	return 0
 }

@@ -127,11 +127,3 @@ func TestRefreshMarginFitsTheLifetime(t *testing.T) {
 		}
 	}
 }
-
-func TestRetryAfterHeader(t *testing.T) {
-	for v, want := range map[string]time.Duration{"": 0, "3": 3 * time.Second, "-1": 0, "soon": 0, "99999999999999999999": 0} {
-		if got := realtime.RetryAfter(v); got != want {
-			t.Errorf("%q: %v, want %v", v, got, want)
-		}
-	}
-}

@@ -110,7 +110,6 @@ func SetWall(c *Client, wall func() time.Time) { c.wall = wall }
 
 func Slept(wall, mono time.Duration) bool           { return slept(wall, mono) }
 func RefreshMargin(ttl time.Duration) time.Duration { return refreshMargin(ttl) }
-func RetryAfter(v string) time.Duration             { return retryAfter(v) }
 
 // Pack frames commands as the writer does.
 func Pack(p Protocol, cmds [][]byte, limit, count int) [][]byte {

@@ -297,26 +297,35 @@ func TestPoint13_AnotherProtocol(t *testing.T) {
 }
 
 // TestPoint13_AnswersOutrunByTheNextDial: the answer takes so long that another dial is under way when it comes. What
-// it asks for counts all the same.
+// it asks for counts all the same, also when it is a time by the server's clock, which is an hour behind.
 func TestPoint13_AnswersOutrunByTheNextDial(t *testing.T) {
-	bubble.Run(t, func(t *testing.T) {
-		n := newSimNet(1, 600*ms)
-		k := newFake(t, n)
-		defer k.close()
-		k.http = func(w http.ResponseWriter, _ *http.Request) bool {
-			w.Header().Set("Retry-After", "20")
-			w.WriteHeader(http.StatusServiceUnavailable)
-			return true
-		}
-		f := newFollower(t, n, realtime.Options{})
-		defer f.close()
-		time.Sleep(62 * time.Second)
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		if got := len(k.requests); got < 3 || got > 6 {
-			t.Errorf("%d requests in a minute to a server that asks for 20 s of rest", got)
-		}
-	})
+	for name, ask := range map[string]func(http.Header){
+		"seconds": func(h http.Header) { h.Set("Retry-After", "20") },
+		"date": func(h http.Header) {
+			theirs := time.Now().Add(-time.Hour).UTC()
+			h.Set("Date", theirs.Format(http.TimeFormat))
+			h.Set("Retry-After", theirs.Add(20*time.Second).Format(http.TimeFormat))
+		},
+	} {
+		bubble.Run(t, func(t *testing.T) {
+			n := newSimNet(1, 600*ms)
+			k := newFake(t, n)
+			defer k.close()
+			k.http = func(w http.ResponseWriter, _ *http.Request) bool {
+				ask(w.Header())
+				w.WriteHeader(http.StatusServiceUnavailable)
+				return true
+			}
+			f := newFollower(t, n, realtime.Options{})
+			defer f.close()
+			time.Sleep(62 * time.Second)
+			k.mu.Lock()
+			defer k.mu.Unlock()
+			if got := len(k.requests); got < 3 || got > 6 {
+				t.Errorf("%s: %d requests in a minute to a server that asks for 20 s of rest", name, got)
+			}
+		})
+	}
 }
 
 // TestPoint13_AnotherWebSocket takes the upgrade and then says what it likes, as text and as binary frames.

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/chatsdk/chatsdk/internal/backoff"
 )
 
 // number reads a header that is a count of bytes, as tus and HTTP write it: digits alone. -1 if it isn't one.
@@ -49,25 +51,10 @@ func expires(h http.Header, now time.Time) time.Time {
 	return at
 }
 
-// retryAfter reads Retry-After, as seconds or as a time by the server's own Date. 0 if it isn't told, or can't be read.
+// retryAfter is how long an answer asks to wait, limit at most; 0 if it doesn't tell, or can't be read.
 func retryAfter(h http.Header, limit time.Duration) time.Duration {
-	v := strings.TrimSpace(h.Get("Retry-After"))
-	if v != "" && strings.TrimLeft(v, "0123456789") == "" {
-		n, err := strconv.ParseInt(v, 10, 64)
-		if err != nil || n > int64(limit/time.Second) {
-			return limit
-		}
-		return time.Duration(n) * time.Second
-	}
-	at, err := http.ParseTime(v)
-	if err != nil {
-		return 0
-	}
-	date, err := http.ParseTime(h.Get("Date"))
-	if err != nil {
-		date = time.Now()
-	}
-	return min(max(at.Sub(date), 0), limit)
+	wait, _ := backoff.RetryAfter(h, time.Now())
+	return min(wait, limit)
 }
 
 // digest reads a SHA-256 from Repr-Digest (RFC 9530 section 3) or from Upload-Sha256, the reference server's own, in hex.
