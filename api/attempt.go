@@ -3,9 +3,9 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptrace"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -23,24 +23,31 @@ const (
 // attempt is one sending of a request, and then the body of its answer.
 type attempt struct {
 	c      *Client
-	trace  trace
-	hooks  httptrace.ClientTrace
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-	req    http.Request  // the attempt's own copy, here to be made with it
-	body   io.ReadCloser // of the answer
+	start  time.Time
+	caller context.Context       // the caller's; the attempt's is the view of it
+	looked atomic.Pointer[look]  // nil until somebody looks at the attempt's context
+	cause  atomic.Pointer[error] // why it was cut short, nil if it wasn't
+	req    http.Request          // the attempt's own copy, here to be made with it
+	body   io.ReadCloser         // of the answer
 	// deadline is the call's, in the alarm's time. It ends the sending, and for Do the reading too.
 	deadline int64
 	limit    time.Duration // of silence while sending
 	patience time.Duration // of silence while reading
-	bodyErr  atomic.Pointer[error]
 	// next and prev make the Client's ring of attempts under way; guarded by Client.mu.
 	next, prev *attempt
 
 	alarm   *alarm       // a's until the end
 	silence atomic.Int64 // a silence: the phase, and when it has lasted too long
+	failed  atomic.Bool  // the request's body did
 	bounded bool         // the deadline holds for the body of the answer too
+	sends   bool         // the request has a body
 }
+
+// ctx is the attempt's context.
+func (a *attempt) ctx() context.Context { return (*view)(a) }
+
+// Format names the type only, whatever the verb: an attempt is the body of its answer, and its request may hold a token.
+func (a *attempt) Format(f fmt.State, verb rune) { (*view)(a).Format(f, verb) }
 
 // silence is a phase and, in the alarm's time, when nothing has moved in it for too long; never where nothing is awaited.
 // In one word, so that what moves in one phase can't put off the end of another.
@@ -56,13 +63,13 @@ var errDeadline = errors.New("api: the call's deadline")
 // start makes an attempt that the call's limit bounds and registers it, so that Close finds it.
 func (cl *call) start(now time.Time) *attempt {
 	c := cl.c
-	a := &attempt{c: c, deadline: never, limit: cl.limit, patience: cl.patience, bounded: cl.bounded}
+	a := &attempt{
+		c: c, start: now, caller: cl.ctx, sends: cl.body != nil,
+		deadline: never, limit: cl.limit, patience: cl.patience, bounded: cl.bounded,
+	}
 	if !cl.deadline.IsZero() {
 		a.deadline = int64(cl.deadline.Sub(c.began))
 	}
-	a.trace.start = now
-	a.trace.hooks(&a.hooks, c.proof, cl.body != nil, c.timed, c.opts.OnAttempt != nil)
-	a.ctx, a.cancel = context.WithCancelCause(httptrace.WithClientTrace(cl.ctx, &a.hooks))
 	until := a.within(int64(now.Sub(c.began)), cl.limit, true)
 	a.silence.Store(int64(silenceOf(phaseSend, until)))
 	c.mu.Lock()
@@ -77,7 +84,7 @@ func (cl *call) start(now time.Time) *attempt {
 	a.alarm.owner.Store(a)
 	a.alarm.watch(until)
 	if closed {
-		a.cancel(ErrClosed)
+		a.cutShort(ErrClosed)
 	}
 	return a
 }
@@ -97,7 +104,7 @@ func (a *attempt) expire(until int64) {
 	if until >= a.deadline {
 		cause = errDeadline
 	}
-	a.cancel(cause)
+	a.cutShort(cause)
 }
 
 // alive starts the patience of a phase anew, unless the attempt is past it.
@@ -142,7 +149,9 @@ func (a *attempt) finish() {
 	a.prev.next, a.next.prev = a.next, a.prev
 	a.c.keepAlarmLocked(a.alarm)
 	a.c.mu.Unlock()
-	a.cancel(nil)
+	if l := a.looked.Load(); l != nil { // who looks later finds the phase
+		l.cancel(nil)
+	}
 }
 
 // send gives the request to the transport. The answer's body is the attempt itself, which ends with it.
@@ -154,7 +163,7 @@ func (a *attempt) send(req *http.Request) (res *http.Response, err error) {
 	}()
 	res, err = a.c.rt.RoundTrip(req)
 	if err != nil {
-		if cause := context.Cause(a.ctx); cause != nil && a.ctx.Err() != nil {
+		if cause := context.Cause(a.ctx()); cause != nil && a.ctx().Err() != nil {
 			err = cause // in place of "context canceled"
 		}
 		if res != nil && res.Body != nil { // against the contract, but it happens
@@ -189,7 +198,7 @@ func (a *attempt) Read(p []byte) (int, error) {
 		return n, nil
 	}
 	if !errors.Is(err, io.EOF) {
-		if cause := context.Cause(a.ctx); cause != nil && a.ctx.Err() != nil && !errors.Is(cause, context.Canceled) {
+		if cause := context.Cause(a.ctx()); cause != nil && a.ctx().Err() != nil && !errors.Is(cause, context.Canceled) {
 			err = cause
 		}
 	}
@@ -235,7 +244,7 @@ const (
 // request makes an attempt's request: a copy, since the caller's must stay as it is. The header is copied only if
 // something is added.
 func (cl *call) request(a *attempt, token string) (*http.Request, error) {
-	a.req = *cl.req.WithContext(a.ctx)
+	a.req = *cl.req.WithContext(a.ctx())
 	req := &a.req
 	auth := token != ""
 	if auth || cl.key != "" || cl.n > 1 || cl.ours && cl.c.apiKey != nil {
@@ -265,7 +274,7 @@ func (cl *call) request(a *attempt, token string) (*http.Request, error) {
 		}
 		return req, nil
 	}
-	body, err := cl.body.next(a.ctx, a)
+	body, err := cl.body.next(a.ctx(), a)
 	if err != nil {
 		return nil, err
 	}

@@ -133,8 +133,8 @@ func (b *sentBody) Read(p []byte) (int, error) {
 		select {
 		case b.src.turn <- struct{}{}:
 			defer func() { <-b.src.turn }()
-		case <-b.a.ctx.Done():
-			return 0, context.Cause(b.a.ctx)
+		case <-b.a.ctx().Done():
+			return 0, context.Cause(b.a.ctx())
 		}
 	}
 	if b.closed.Load() {
@@ -144,7 +144,7 @@ func (b *sentBody) Read(p []byte) (int, error) {
 	n, err := b.r.Read(p)
 	b.src.read.Add(int64(n))
 	if err != nil && err != io.EOF {
-		b.a.bodyErr.Store(&err)
+		b.a.failed.Store(true)
 	}
 	return n, err
 }

@@ -92,7 +92,7 @@ func (c *Client) Close() error {
 	c.mu.Unlock()
 	c.stop()
 	for _, a := range open {
-		a.cancel(ErrClosed)
+		a.cutShort(ErrClosed)
 	}
 	c.wg.Wait()
 	c.stopAlarms()

@@ -37,6 +37,7 @@ const (
 	BugChangeUnheard  = bugChangeUnheard
 	BugPortalCounts   = bugPortalCounts
 	BugPacedForEver   = bugPacedForEver
+	BugLateLook       = bugLateLook
 )
 
 // Plant puts a mistake in force.

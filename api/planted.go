@@ -34,4 +34,5 @@ const (
 	bugChangeUnheard      // a changed network wakes nobody
 	bugBudgetByTime       // a token of the retry budget each second, whatever the server answers
 	bugAlarmEarly         // an alarm that rings ends its owner's attempt, though it was set by an earlier one
+	bugLateLook           // who looks at the context of an attempt that is over finds it going on
 )

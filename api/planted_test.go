@@ -43,6 +43,8 @@ func TestPlantedMistakesAreFound(t *testing.T) {
 		"deaf to a changed network":   {api.BugChangeUnheard, checkWaitEndsWithNetwork, "TestWaitEndsWithItsNetwork"},
 		"budget by time":              {api.BugBudgetByTime, someFleet("all 503"), "TestCrowdOfQuietClients"},
 		"alarm of an earlier one":     {api.BugAlarmEarly, checkAlarm, "TestAlarmServesOneAttemptAfterTheOther"},
+		"first look goes on":          {api.BugLateLook, checkContext, "TestContextOfAnAttempt"},
+		"first look goes on for ever": {api.BugLateLook, checkContextOver, "TestContextEndsWithTheAnswer"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble.Run(t, func(t *testing.T) {

@@ -88,12 +88,13 @@ func (cl *call) attempt(p permit) (res *http.Response, v verdict, err error) {
 		a.finish()
 	}
 	end := c.now()
+	seen := a.trace()
 	o := outcome{
-		res: res, err: err, reused: a.trace.reused.Load(), known: cl.known, json: cl.json, keyed: cl.keyed,
-		body: a.bodyErr.Load() != nil || errors.Is(err, errBodyFailed),
+		res: res, err: err, reused: seen.reused.Load(), known: cl.known, json: cl.json, keyed: cl.keyed,
+		body: a.failed.Load() || errors.Is(err, errBodyFailed),
 	}
 	if err != nil {
-		o.unsent = a.trace.unsent(c.proof)
+		o.unsent = seen.unsent(c.proof)
 		o.ended = c.endedBy(cl.ctx) != nil
 		o.lost = c.opts.Network != nil && !c.opts.Network.Online()
 	}
@@ -103,11 +104,11 @@ func (cl *call) attempt(p permit) (res *http.Response, v verdict, err error) {
 		missed: errors.Is(err, ErrTimeout),
 	}
 	if res != nil && (!foreignAnswer(v) || planted == bugPortalCounts) {
-		s.header, s.ttfb = res.Header, a.trace.timings(end.Sub(now)).FirstByte
+		s.header, s.ttfb = res.Header, seen.timings(end.Sub(now)).FirstByte
 	}
 	settled = true
 	h.settle(cl, s)
-	cl.report(a, o, v, end)
+	cl.report(a.start, seen, o, v, end)
 	return res, v, err
 }
 
@@ -118,7 +119,7 @@ const (
 )
 
 // report tells the observers about an attempt, and keeps what an Error would hold.
-func (cl *call) report(a *attempt, o outcome, v verdict, end time.Time) {
+func (cl *call) report(start time.Time, seen *trace, o outcome, v verdict, end time.Time) {
 	opts := &cl.c.opts
 	failed := o.err != nil || v.kind != nil
 	if opts.OnRoundTrip != nil && !o.ended {
@@ -126,7 +127,7 @@ func (cl *call) report(a *attempt, o outcome, v verdict, end time.Time) {
 		case o.err == nil && foreignAnswer(v) && planted != bugPortalCounts:
 			opts.OnRoundTrip(0, ErrCaptive)
 		case o.err == nil:
-			opts.OnRoundTrip(a.trace.timings(end.Sub(a.trace.start)).FirstByte, nil)
+			opts.OnRoundTrip(seen.timings(end.Sub(start)).FirstByte, nil)
 		case v.fault == FaultPath || v.fault == FaultServer:
 			opts.OnRoundTrip(0, o.err)
 		}
@@ -135,9 +136,9 @@ func (cl *call) report(a *attempt, o outcome, v verdict, end time.Time) {
 		return
 	}
 	at := Attempt{
-		Method: methodOf(cl.req), Path: cl.req.URL.Path, N: cl.n, Start: a.trace.start, Duration: end.Sub(a.trace.start),
+		Method: methodOf(cl.req), Path: cl.req.URL.Path, N: cl.n, Start: start, Duration: end.Sub(start),
 		Err: o.err, Fault: v.fault, Sent: v.sent, Reused: o.reused,
-		Replays: max(int(a.trace.conns.Load())-1, 0), Timings: a.trace.timings(end.Sub(a.trace.start)),
+		Replays: max(int(seen.conns.Load())-1, 0), Timings: seen.timings(end.Sub(start)),
 	}
 	if o.res != nil {
 		at.Status = o.res.StatusCode
