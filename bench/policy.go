@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"runtime"
 	"time"
 
@@ -40,6 +41,7 @@ type policySubject struct {
 	what, library string
 	run           func() error
 	best          cost
+	over          *policySubject // the bare transport, whose cost is taken off; nil if there is none
 }
 
 // cost is what one run of something takes.
@@ -72,8 +74,10 @@ func measureCost(f func() error) (cost, error) {
 
 const (
 	whatBare    = "bare transport"
+	whatWatcher = "bare transport that watches its context"
 	whatRetry   = "happy call: retry alone" // less than what ours does: shown, not compared
 	whatCall    = "happy call: retry, circuit, timeout"
+	whatWatched = "the same, over a transport that watches its context"
 	whatBreaker = "circuit decision"
 	whatToken   = "token, hot path"
 	whatAtOnce  = "token, hot path: AccessToken" // no peer has one: shown, not compared
@@ -105,18 +109,17 @@ func measurePolicy(ctx context.Context, _ config, _ string, r *report) error {
 	return nil
 }
 
-// addPolicies takes the bare transport off the calls and compares ours with the nearest peer.
+// addPolicies takes the bare transports off the calls and compares ours with the nearest peer.
 func (r *report) addPolicies(subjects []*policySubject) {
-	bare := subjects[0].best
 	nearest := map[string]policy{}
 	for _, s := range subjects {
 		p := policy{What: s.what, Library: s.library, Nanos: s.best.nanos, Allocs: s.best.allocs, Bytes: s.best.bytes}
-		if s.what == whatCall || s.what == whatRetry {
-			p.Nanos -= bare.nanos
-			p.Allocs -= bare.allocs
-			p.Bytes -= bare.bytes
+		if s.over != nil {
+			p.Nanos -= s.over.best.nanos
+			p.Allocs -= s.over.best.allocs
+			p.Bytes -= s.over.best.bytes
 		}
-		if near, ok := nearest[s.what]; s.library != ours && s.what != whatBare && (!ok || p.Nanos < near.Nanos) {
+		if near, ok := nearest[s.what]; s.library != ours && (!ok || p.Nanos < near.Nanos) {
 			nearest[s.what] = p
 		}
 		r.Policies = append(r.Policies, p)
@@ -154,15 +157,72 @@ func (still) RoundTrip(req *http.Request) (*http.Response, error) {
 	}, nil
 }
 
+// watcher is still, but looks at its request's context as net/http's does: for hooks, which it calls, and for its end.
+type watcher struct{}
+
+func (watcher) RoundTrip(req *http.Request) (*http.Response, error) {
+	hooks := httptrace.ContextClientTrace(req.Context())
+	ctx, cancel := context.WithCancelCause(req.Context())
+	defer cancel(nil)
+	if hooks != nil && hooks.GetConn != nil {
+		hooks.GetConn(req.URL.Host)
+	}
+	if hooks != nil && hooks.GotConn != nil {
+		hooks.GotConn(httptrace.GotConnInfo{Reused: true})
+	}
+	if hooks != nil && hooks.WroteHeaders != nil {
+		hooks.WroteHeaders()
+	}
+	select {
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	default:
+	}
+	return still{}.RoundTrip(req)
+}
+
 // stillBody is an empty body that isn't http.NoBody, so that all that hangs on its end takes place.
 type stillBody struct{}
 
 func (*stillBody) Read([]byte) (int, error) { return 0, io.EOF }
 func (*stillBody) Close() error             { return nil }
 
-// policySubjects makes ours and its peers; the first is the bare transport.
+// callSubjects makes happy calls of ours and of its peers, with their bare transports before them.
+func callSubjects() (_ []*policySubject, stop func(), err error) {
+	var subjects []*policySubject
+	var clients []*api.Client
+	for _, t := range []struct {
+		rt         http.RoundTripper
+		bare, what string
+	}{{still{}, whatBare, whatCall}, {watcher{}, whatWatcher, whatWatched}} {
+		client, err := api.New(api.Options{Transport: t.rt})
+		if err != nil {
+			return nil, nil, err
+		}
+		clients = append(clients, client)
+		failsafe := failsafehttp.NewRoundTripper(t.rt, failsafehttp.NewRetryPolicyBuilder().Build(),
+			circuitbreaker.NewWithDefaults[*http.Response](), timeout.New[*http.Response](30*time.Second))
+		bare := &policySubject{what: t.bare, library: "net/http", run: calls(t.rt)}
+		subjects = append(subjects, bare,
+			&policySubject{what: t.what, library: ours, run: calls(client), over: bare},
+			&policySubject{what: t.what, library: "failsafe-go", run: calls(failsafe), over: bare})
+	}
+	retries := retryablehttp.NewClient()
+	retries.Logger = nil
+	retries.HTTPClient = &http.Client{Transport: still{}}
+	subjects = append(subjects, &policySubject{
+		what: whatRetry, library: "go-retryablehttp", run: calls(&retryablehttp.RoundTripper{Client: retries}), over: subjects[0],
+	})
+	return subjects, func() {
+		for _, c := range clients {
+			_ = c.Close()
+		}
+	}, nil
+}
+
+// policySubjects makes ours and its peers.
 func policySubjects() (_ []*policySubject, stop func(), err error) {
-	client, err := api.New(api.Options{Transport: still{}})
+	subjects, end, err := callSubjects()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -170,22 +230,13 @@ func policySubjects() (_ []*policySubject, stop func(), err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	retries := retryablehttp.NewClient()
-	retries.Logger = nil
-	retries.HTTPClient = &http.Client{Transport: still{}}
-	failsafe := failsafehttp.NewRoundTripper(still{}, failsafehttp.NewRetryPolicyBuilder().Build(),
-		circuitbreaker.NewWithDefaults[*http.Response](), timeout.New[*http.Response](30*time.Second))
 	theirs := circuitbreaker.NewBuilder[any]().WithFailureRateThreshold(0.5, 10, 10*time.Second).Build()
 	sony := gobreaker.NewCircuitBreaker[api.Fault](gobreaker.Settings{Interval: 10 * time.Second, BucketPeriod: time.Second})
 	guard := api.NewGuard(api.BreakerOptions{}, 0)
 	ctx := context.Background()
 	reuse := oauth2.ReuseTokenSource(&oauth2.Token{AccessToken: "t", Expiry: time.Now().Add(time.Hour)}, nil)
 	ok := func() api.Fault { return api.FaultNone }
-	subjects := []*policySubject{
-		{what: whatBare, library: "net/http", run: calls(still{})},
-		{what: whatCall, library: ours, run: calls(client)},
-		{what: whatCall, library: "failsafe-go", run: calls(failsafe)},
-		{what: whatRetry, library: "go-retryablehttp", run: calls(&retryablehttp.RoundTripper{Client: retries})},
+	subjects = append(subjects, []*policySubject{
 		{what: whatBreaker, library: ours, run: func() error { return guard.Do(ok) }},
 		{what: whatBreaker, library: "failsafe-go", run: func() error {
 			if !theirs.TryAcquirePermit() {
@@ -206,8 +257,8 @@ func policySubjects() (_ []*policySubject, stop func(), err error) {
 			return nil
 		}},
 		{what: whatToken, library: "x/oauth2", run: func() error { _, err := reuse.Token(); return err }},
-	}
-	return subjects, func() { _ = client.Close(); _ = source.Close() }, nil
+	}...)
+	return subjects, func() { end(); _ = source.Close() }, nil
 }
 
 // signedIn makes a token source with a session that lasts.
