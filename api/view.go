@@ -92,7 +92,7 @@ func (v *view) Value(key any) any {
 	if key == hooksKey && key != nil {
 		return &l.hooks
 	}
-	return l.Context.Value(key)
+	return l.Value(key)
 }
 
 // hooksKey is what httptrace looks for in a context, which it tells nobody but the context; nil if it doesn't look.

@@ -79,7 +79,7 @@ func (row contextRow) check() error {
 	}
 	_, _, err = get(ctx, c, "GET", "/x", "")
 	// The deadline's cause is the package's own: the call's error tells.
-	if !errors.Is(seen, row.want) && (row.want != api.ErrDeadline || !errors.Is(err, row.want)) || at != row.at {
+	if !errors.Is(seen, row.want) && (!errors.Is(row.want, api.ErrDeadline) || !errors.Is(err, row.want)) || at != row.at {
 		return fmt.Errorf("the transport saw %w after %v, the caller %w; want %w after %v", seen, at, err, row.want, row.at)
 	}
 	return c.Close()
@@ -109,7 +109,7 @@ func watchEnd(ctx context.Context, going bool) error {
 	if ctx.Err() != context.Canceled || child.Err() != context.Canceled { // what others compare with
 		return fmt.Errorf("ends with %w, derived %w", ctx.Err(), child.Err())
 	}
-	if context.Cause(ctx) != context.Cause(child) {
+	if !errors.Is(context.Cause(child), context.Cause(ctx)) {
 		return fmt.Errorf("cause %w, derived %w", context.Cause(ctx), context.Cause(child))
 	}
 	return context.Cause(ctx)
@@ -140,7 +140,7 @@ func checkContextOver() error {
 		default:
 			return fmt.Errorf("looked at early %v: goes on after the answer", early)
 		}
-		if kept.Err() != context.Canceled || context.Cause(kept) != context.Canceled {
+		if !errors.Is(kept.Err(), context.Canceled) || !errors.Is(context.Cause(kept), context.Canceled) {
 			return fmt.Errorf("ends with %w, cause %w", kept.Err(), context.Cause(kept))
 		}
 		if caller.held != 0 {
