@@ -33,29 +33,6 @@ func newConn(c *circuit, out, in *pipe, local, remote net.Addr) *Conn {
 	return &Conn{circuit: c, out: out, in: in, local: local, remote: remote, broken: make(chan struct{})}
 }
 
-// TransportStats is what a kernel would tell of a socket.
-type TransportStats struct {
-	// Unacked is how many bytes were written and haven't arrived at the peer.
-	Unacked int
-	// Retransmits is how many segments were sent again since the connection was opened.
-	Retransmits int64
-	// Backoff is how often the timer of the segment that is being sent again has run out. 0 means that data flows.
-	Backoff int
-}
-
-// TransportStats returns the counters of the sending direction.
-func (c *Conn) TransportStats() TransportStats {
-	mu := &c.circuit.link.mu
-	mu.Lock()
-	defer mu.Unlock()
-	line := &c.out.line
-	stats := TransportStats{Unacked: line.bytes, Retransmits: line.retransmissions}
-	if !line.retryAt.IsZero() {
-		stats.Backoff = line.tries
-	}
-	return stats
-}
-
 // Read takes what has arrived. After a reset it returns what had arrived before, then ECONNRESET.
 func (c *Conn) Read(b []byte) (int, error) {
 	for {
@@ -249,6 +226,7 @@ func (c *Conn) failLocked(err error) {
 	if c.err != nil {
 		return
 	}
+	c.out.acks.settle(time.Now(), &c.in.tr)
 	c.err = err
 	close(c.broken)
 	c.out.line.clear()

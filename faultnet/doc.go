@@ -22,6 +22,10 @@
 // host names, the number of the connection on its link and the direction. What one direction draws never depends on
 // what the others do: the same seed gives the same arrival times, in virtual time to the nanosecond.
 //
-// What the model leaves out: acknowledgements (a direction works or fails by itself), congestion control, fast
-// retransmit, segments that overtake each other within a connection, and IP fragmentation.
+// Each end of a connection in memory has what a kernel counts of a socket: segments sent and sent again, bytes, round-trip
+// times ([Conn.TransportStats]), so that whoever reads a kernel's counters can be tested on known losses.
+//
+// What the model leaves out: congestion control, fast retransmit, retransmissions in vain, segments that overtake each other
+// within a connection, and IP fragmentation. Acknowledgements only tell: a direction works or fails by itself, and what
+// arrived is never sent again because its acknowledgement was lost.
 package faultnet

@@ -55,8 +55,10 @@ type segment struct {
 	data      []byte
 	fin       bool
 	again     bool // was sent before
+	repeated  bool // was sent more than once
 	state     segmentState
 	notBefore time.Time
+	left      time.Time // when the line began to send it
 	sent, at  time.Time // when the line had sent it; when it arrives
 }
 
@@ -73,7 +75,7 @@ type line struct {
 	since   time.Time // when the segment that the timer is for was first sent
 	tries   int       // retransmissions of it so far
 
-	sentSegments, retransmissions int64
+	sentSegments, retransmissions, sentBytes int64
 }
 
 // push queues data, cut into segments, or the end of the stream.
@@ -149,6 +151,7 @@ func (l *line) turn(s *segment) time.Time {
 
 // transmit puts a segment on the line at a moment: it will arrive, or is lost.
 func (l *line) transmit(s *segment, at time.Time, tr *treatment) {
+	s.left = at
 	if tr.Rate > 0 {
 		at = at.Add(perByte(len(s.data), tr.Rate))
 	}
@@ -160,7 +163,9 @@ func (l *line) transmit(s *segment, at time.Time, tr *treatment) {
 		l.free = free
 	}
 	l.sentSegments++
+	l.sentBytes += int64(len(s.data))
 	if s.again {
+		s.repeated = true
 		l.retransmissions++
 	}
 	s.again, s.sent = true, at

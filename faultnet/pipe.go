@@ -13,12 +13,16 @@ type pipe struct {
 	source  *Conn
 	target  *Conn
 
-	line    line
-	tr      treatment
-	unread  [][]byte // arrived, oldest first
-	pending int      // bytes of unread
-	ended   bool     // the end of the stream has arrived
-	resetAt time.Time
+	line     line
+	acks     acks
+	tr       treatment
+	written  int64     // bytes that were given to the line
+	arrived  int64     // bytes that the target got, read or not
+	released time.Time // when a stall ended last
+	unread   [][]byte  // arrived, oldest first
+	pending  int       // bytes of unread
+	ended    bool      // the end of the stream has arrived
+	resetAt  time.Time
 
 	limitFor  *toxic // the limit_data that let passed count
 	passed    int64
@@ -50,6 +54,7 @@ func (p *pipe) roomLocked(wanted int) int {
 // sendLocked queues data, which the pipe then owns, or the end of the stream.
 func (p *pipe) sendLocked(data []byte, fin bool) {
 	now := time.Now()
+	p.written += int64(len(data))
 	p.line.push(now, data, fin, &p.tr)
 	p.advanceLocked(now)
 }
@@ -70,6 +75,10 @@ func (p *pipe) treatLocked(now time.Time, tr treatment) {
 		return
 	}
 	removed := p.expiryFor
+	p.circuit.pipes[p.dir.other()].acks.changeWay(now, &p.tr, &tr, tr.rto)
+	if p.tr.Stall && !tr.Stall {
+		p.released = now
+	}
 	p.tr = tr
 	if tr.blocked() {
 		p.line.cut(now, &p.tr)
@@ -122,12 +131,14 @@ func (p *pipe) advanceLocked(now time.Time) {
 // arriveLocked hands a segment to the target.
 func (p *pipe) arriveLocked(s segment) {
 	wakeLocked(&p.writable)
-	switch {
-	case p.target.goneLocked():
+	if p.target.goneLocked() {
 		if !s.fin { // data for a socket that is gone: RST
 			p.circuit.pipes[p.dir.other()].sendResetLocked()
 		}
 		return
+	}
+	p.acknowledgeLocked(&s)
+	switch {
 	case s.fin:
 		p.ended = true
 	case p.tr.swallow:
@@ -145,6 +156,20 @@ func (p *pipe) arriveLocked(s segment) {
 	}
 }
 
+// acknowledgeLocked has the target acknowledge a segment.
+func (p *pipe) acknowledgeLocked(s *segment) {
+	at := s.at
+	if p.released.After(at) {
+		at = p.released
+	}
+	way := &p.circuit.pipes[p.dir.other()].tr
+	if l := p.circuit.link; p.acks.rng == nil && (way.Loss > 0 || way.Jitter > 0) { // most connections need none
+		p.acks.rng = newRand(l.seed, l.from, l.to, p.circuit.number, streamAcks+int(p.dir))
+	}
+	p.acks.settle(at, way)
+	p.acks.arrived(s, at, way, p.tr.rto)
+}
+
 // countLocked counts a segment and cuts it off at the byte that a limit_data allows.
 func (p *pipe) countLocked(s *segment) {
 	if p.limitFor != nil {
@@ -152,6 +177,7 @@ func (p *pipe) countLocked(s *segment) {
 		s.data = s.data[:min(int64(len(s.data)), left)]
 		p.passed += int64(len(s.data))
 	}
+	p.arrived += int64(len(s.data))
 	if p.dir == upward {
 		p.circuit.link.stats.BytesUp += int64(len(s.data))
 	} else {

@@ -10,6 +10,7 @@ import (
 const (
 	streamHandshake = 2
 	streamToxicity  = 3
+	streamAcks      = 4 // and the next: the acknowledgements of the two directions
 )
 
 // newRand is the random source of one stream of one connection: the same five values give the same draws, whatever
