@@ -21,12 +21,15 @@ var leaves = []string{"quality", "token", "api", "realtime", "outbox", "inbox", 
 // tools are internal packages that any of ours may use: standard library only, held by standardOnly.
 var tools = []string{"internal/backoff", "internal/notify"}
 
+// signals are internal packages that tell what this machine's kernel knows of the network. golang.org/x/sys comes with them.
+var signals = []string{"internal/tcpinfo", "internal/linkwatch"}
+
 // mayImport is the whole map of the module: what each package may import of ours, tests aside. "x/..." stands for x
 // and what lies below it. Whoever uses the facade may name the leaves' types, which its methods hand out. A package
 // without a row is a finding: who adds one decides here where it stands.
 var mayImport = map[string][]string{
-	".":             append(append([]string{"internal/wire"}, leaves...), tools...),
-	"quality":       tools,
+	".":             slices.Concat([]string{"internal/wire"}, leaves, tools, signals),
+	"quality":       slices.Concat(tools, signals),
 	"token":         tools,
 	"token/...":     {"token"},
 	"api":           tools,
@@ -38,7 +41,7 @@ var mayImport = map[string][]string{
 	"upload":        tools,
 	"upload/...":    {"upload"},
 	"profile":       append([]string{"outbox", "inbox", "token", "upload", "internal/sqlitefile"}, tools...),
-	"server/...":    append([]string{"server/...", "internal/wire"}, tools...),
+	"server/...":    append([]string{"server/...", "internal/wire", "internal/tcpinfo"}, tools...),
 	"server/sqlite": {"internal/sqlitefile"},
 	"faultnet":      nil,
 	"scenario/...":  append([]string{".", "scenario/...", "server", "server/sqlite", "server/uploads", "profile", "profile/profiletest", "faultnet"}, leaves...),
@@ -48,6 +51,7 @@ var mayImport = map[string][]string{
 	"examples/...":  append([]string{".", "profile", "web"}, leaves...),
 	"internal/wire": nil, "internal/backoff": nil, "internal/notify": nil,
 	"internal/bubble": nil, "internal/archtest": nil, "internal/sqlitefile": nil,
+	"internal/tcpinfo": nil, "internal/linkwatch": nil,
 	"profile/profiletest": nil, // a disk that fails, for whoever opens a profile on it
 }
 
@@ -88,6 +92,7 @@ var onlyIn = map[string][]string{
 	"github.com/ncruces/...":            {"server/sqlite", "profile/...", "internal/sqlitefile", "cmd/..."},
 	"golang.org/x/oauth2/...":           {"token/oauth2token"},
 	"github.com/gofrs/flock":            {"token", "profile"},
+	"golang.org/x/sys/...":              {"internal/tcpinfo", "internal/linkwatch"},
 }
 
 // goPackage is what `go list -json` tells about a package.
