@@ -1,0 +1,7 @@
+package linkwatch
+
+// Parts of the package that tests look at.
+var (
+	Judge        = Links.judge
+	LookAtSystem = lookAtSystem
+)
