@@ -24,7 +24,7 @@ const (
 
 // capabilities are the names of what this server can, beside what its API version says.
 func (s *Server) capabilities() []string {
-	all := []string{"message.send", "message.history", "private-channels", "device-seq", "message.batch"}
+	all := []string{"message.send", "message.history", "private-channels", "device-seq", "message.batch", "net.stats"}
 	if s.uploads != nil {
 		all = append(all, "uploads")
 	}

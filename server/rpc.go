@@ -20,6 +20,8 @@ func (s *Server) rpc(ctx context.Context, who identity, e centrifuge.RPCEvent) (
 		return s.rpcSend(who, e.Data)
 	case wire.RPCHistory:
 		return s.rpcHistory(ctx, who, e.Data)
+	case wire.RPCNetStats:
+		return s.rpcNetStats(ctx)
 	}
 	return nil, centrifuge.ErrorMethodNotFound
 }

@@ -35,8 +35,9 @@ const (
 func (s *Server) Serve(ln net.Listener) error {
 	h := &http.Server{
 		Handler: s.handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes,
-		ErrorLog:  slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // handshakes of port scanners
-		ConnState: noteAsked,
+		ErrorLog:    slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // handshakes of port scanners
+		ConnState:   noteAsked,
+		ConnContext: withSocket,
 	}
 	s.mu.Lock()
 	if s.stop != nil {

@@ -36,6 +36,8 @@ const (
 	RPCSend = "message.send"
 	// RPCHistory takes a HistoryRequest and answers a HistoryReply: the GET on messages without a second connection.
 	RPCHistory = "message.history"
+	// RPCNetStats takes nothing and answers NetStats; not_found where nobody counts, for as long as the connection lasts.
+	RPCNetStats = "net.stats"
 )
 
 // Disconnect codes of the server's own. 4000 to 4499 ask the client to come back, 4500 to 4999 are final (Centrifuge
@@ -200,6 +202,26 @@ type HistoryRequest struct {
 type HistoryReply struct {
 	Messages []Message `json:"messages"`
 	Last     uint64    `json:"last"`
+}
+
+// NetStats is what the server's end counts of the connection that RPCNetStats came on, since it was opened: with TCP, what
+// its kernel tells. So the client hears of losses on the way down. 0 in a time or rate means not known. A proxy before
+// the server ends the connection that is counted: then this is about the way from the proxy.
+type NetStats struct {
+	Segments      int64 `json:"segments"`      // sent with data, again included
+	Retransmitted int64 `json:"retransmitted"` // sent again
+	Duplicates    int64 `json:"duplicates"`    // of these, in vain: the client had them
+
+	SRTTMicros   int64 `json:"srttUs"`
+	RTTVarMicros int64 `json:"rttvarUs"`
+	MinRTTMicros int64 `json:"minRttUs"`
+
+	BytesSent     int64 `json:"bytesSent"` // again included
+	BytesAcked    int64 `json:"bytesAcked"`
+	BytesReceived int64 `json:"bytesReceived"`
+
+	DeliveryBytesPerSecond int64 `json:"deliveryBytesPerSecond"`
+	AppLimited             bool  `json:"appLimited"` // the rate was limited by what there was to send
 }
 
 // ChannelRequest makes a channel.
