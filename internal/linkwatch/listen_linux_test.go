@@ -2,6 +2,7 @@ package linkwatch_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"slices"
@@ -55,7 +56,7 @@ func TestDroppedWordsMayHaveBeenAChange(t *testing.T) {
 		at++
 		return answers[at-1].told, answers[at-1].err
 	}, func() { notices = append(notices, at) })
-	if err != broken || !slices.Equal(notices, []int{2, 3}) {
+	if !errors.Is(err, broken) || !slices.Equal(notices, []int{2, 3}) {
 		t.Errorf("notices after answers %v, then %v", notices, err)
 	}
 }
@@ -81,7 +82,7 @@ func TestListenSaysWhenItListens(t *testing.T) {
 		t.Fatal("it listens, and says nothing")
 	}
 	cancel()
-	if err := <-done; err != context.Canceled {
+	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Errorf("Listen returned %v", err)
 	}
 }
@@ -134,7 +135,7 @@ func changeRealLinks(t *testing.T, options linkwatch.Options) {
 	ip(t, "link del up0")
 	ip(t, "link del docker0")
 	cancel()
-	if err := <-done; err != context.Canceled {
+	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Errorf("Watch returned %v", err)
 	}
 	select {
