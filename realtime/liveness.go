@@ -17,6 +17,9 @@ const (
 	uploadMax = 30 * time.Second
 	// bulk is the amount received since a probe was sent that shows a busy link rather than a dead one.
 	bulk = 8 << 10
+	// bulkStep in bytes is what has to come at bulkRate a second or quicker for the link to count as busy still: a big
+	// amount may have come before it broke, and what trickles in behind that leaves an answer room enough.
+	bulkStep, bulkRate = 2 << 10, 3 << 10
 	// bulkMax is the longest that a busy link may leave a probe unanswered.
 	bulkMax = 15 * time.Second
 	// lateTimer is how late a deadline may be noticed before data waiting in the socket is given a chance. A process
@@ -40,6 +43,9 @@ type liveness struct {
 	arrived  time.Time  // when it reached the server, which is when the server began to get what comes behind it
 	pinged   time.Time  // when the last ping was sent
 	recvMark uint64     // bytes received when the oldest unproven was sent
+	stepMark uint64     // bytes received when the present step of bulkStep began
+	stepFrom time.Time  // when that was
+	busyAt   time.Time  // when a step that came quickly enough was last complete
 	grace    time.Time  // no verdict before
 	graced   bool       // grace was given since the last proof
 }
@@ -54,7 +60,7 @@ func (l *liveness) begin(now time.Time) { *l = liveness{proven: now, pinged: now
 // sent notes something that the server answers. received is the link's count of bytes so far.
 func (l *liveness) sent(now time.Time, bytes int, received uint64) {
 	if len(l.unproven) == 0 {
-		l.recvMark = received
+		l.mark(received, now)
 	}
 	l.waiting += bytes
 	if n := len(l.unproven); n >= maxUnproven {
@@ -78,10 +84,27 @@ func (l *liveness) proof(sentAt, arrived time.Time, received uint64) (bytes int,
 		l.waiting -= bytes
 	}
 	l.unproven = append(l.unproven[:0], l.unproven[i:]...)
-	l.recvMark = received
+	l.mark(received, later(l.arrived, sentAt))
 	l.proven = later(l.proven, sentAt)
 	l.graced = false
 	return bytes, took
+}
+
+// mark begins to count what comes in.
+func (l *liveness) mark(received uint64, now time.Time) {
+	l.recvMark, l.stepMark, l.stepFrom, l.busyAt = received, received, now, time.Time{}
+}
+
+// count notes what came in until lastRecv.
+func (l *liveness) count(received uint64, lastRecv time.Time) {
+	n := received - l.stepMark
+	if n < bulkStep {
+		return
+	}
+	if lastRecv.Sub(l.stepFrom).Seconds()*bulkRate <= float64(n) {
+		l.busyAt = lastRecv
+	}
+	l.stepMark, l.stepFrom = received, lastRecv
 }
 
 // deadlines are the moments at which the link becomes suspect and dead if nothing comes; zero if nothing is unproven.
@@ -93,10 +116,10 @@ func (l *liveness) deadlines(e *estimator, widen int, received uint64, lastRecv 
 	first := later(l.unproven[0].at, l.arrived) // while an upload gets on, what is behind it has its time from there
 	d1, d2 := e.suspectAfter(), min(e.deadAfter()<<widen, deadMax)
 	suspectAt, deadAt = first.Add(d1+extra), first.Add(d2+extra)
-	if received >= l.recvMark+bulk {
+	if l.count(received, lastRecv); received >= l.recvMark+bulk {
 		last := first.Add(bulkMax)
-		suspectAt = earlier(later(suspectAt, lastRecv.Add(d1)), last)
-		deadAt = earlier(later(deadAt, lastRecv.Add(d2)), last)
+		suspectAt = earlier(later(suspectAt, l.busyAt.Add(d1)), last)
+		deadAt = earlier(later(deadAt, l.busyAt.Add(d2)), last)
 	}
 	return later(suspectAt, l.grace), later(deadAt, l.grace)
 }

@@ -60,6 +60,33 @@ func TestLivenessVerdicts(t *testing.T) {
 	}
 }
 
+// TestTrickleIsNoDownload cuts the way up right after a probe. What had been on its way down comes, 10 KiB at once, and then
+// 200 bytes each 100 ms, which isn't what holds up the answer. At 5 KiB a second it is.
+func TestTrickleIsNoDownload(t *testing.T) {
+	for _, row := range []struct {
+		bytes  uint64
+		within time.Duration
+	}{{200, 900 * ms}, {512, 15 * time.Second}} {
+		t0 := time.Now()
+		var l realtime.Liveness
+		e := path()
+		l.Begin(t0)
+		l.Sent(t0, 0, 0)
+		received, now, suspected, verdict := uint64(0), t0, false, int(realtime.Alive)
+		for verdict != int(realtime.Dead) && now.Sub(t0) < time.Minute {
+			now = now.Add(100 * ms)
+			if received += row.bytes; now.Sub(t0) == 100*ms {
+				received += 10 << 10
+			}
+			verdict = l.Judge(now, suspected, e, received, now)
+			suspected = suspected || verdict == int(realtime.Suspect)
+		}
+		if d := now.Sub(t0); d != row.within {
+			t.Errorf("%d bytes each 100 ms: dead after %v, want %v", row.bytes, d, row.within)
+		}
+	}
+}
+
 // TestOverdueTimerGivesOneChance is protocol point 40: the second look, a second later, is the last.
 func TestOverdueTimerGivesOneChance(t *testing.T) {
 	t0 := time.Now()
