@@ -207,6 +207,9 @@ func (w *world) run() (lost bool, err error) {
 	time.Sleep(w.server.life + 2*time.Minute) // a refresh is due meanwhile, and the longest wait is over
 	for _, p := range w.processes {
 		err := w.call(p)
+		if errors.Is(err, token.ErrChanged) { // another process saw the session end meanwhile, as Renew says
+			err = w.call(p)
+		}
 		switch {
 		case errors.Is(err, token.ErrSignedOut):
 			lost = true
