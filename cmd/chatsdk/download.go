@@ -40,7 +40,7 @@ Without -o it goes to the present folder under the name that its sender gave it,
 		if err := o.check(); err != nil {
 			return err
 		}
-		return o.run(cmd, func(ctx context.Context, client *chatsdk.Client, signIn func() error) error {
+		return o.run(cmd, nil, func(ctx context.Context, client *chatsdk.Client, signIn func() error) error {
 			id, err := fileID(client.State().Server, args[0])
 			if err != nil {
 				return err

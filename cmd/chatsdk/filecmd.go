@@ -60,8 +60,9 @@ func (o *fileOptions) add(c *cobra.Command) {
 	c.Flags().DurationVar(&o.wait, "wait", 0, "how long to try; 0 tries until it is done")
 }
 
-// run opens a client for a user, whose account the profile is from now on, and closes it after body.
-func (o *fileOptions) run(cmd *cobra.Command, body func(ctx context.Context, client *chatsdk.Client, signIn func() error) error) (err error) {
+// run opens a client for a user, whose account the profile is from now on, and closes it after body, for which --wait
+// counts. What take does on the disk before it, if it isn't nil, has the time that it needs.
+func (o *fileOptions) run(cmd *cobra.Command, take func(ctx context.Context, client *chatsdk.Client) error, body func(ctx context.Context, client *chatsdk.Client, signIn func() error) error) (err error) {
 	password, err := o.password()
 	if err != nil {
 		return err
@@ -87,6 +88,11 @@ func (o *fileOptions) run(cmd *cobra.Command, body func(ctx context.Context, cli
 	}
 	if err := h.claim(cmd.Context(), server, user); err != nil {
 		return err
+	}
+	if take != nil {
+		if err := take(cmd.Context(), client); err != nil {
+			return err
+		}
 	}
 	ctx, cancel := cmd.Context(), func() {}
 	if o.wait > 0 {

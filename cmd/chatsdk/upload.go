@@ -46,10 +46,11 @@ On a terminal it shows how far it is. With --json: "upload" with what is acknowl
 		if err := o.check(); err != nil {
 			return err
 		}
-		return o.run(cmd, func(ctx context.Context, client *chatsdk.Client, signIn func() error) error {
-			u := &uploading{o: o, cmd: cmd, client: client, bar: newFileBar(cmd.ErrOrStderr())}
-			return u.run(ctx, args[0], signIn)
-		})
+		u := &uploading{o: o, cmd: cmd, bar: newFileBar(cmd.ErrOrStderr())}
+		return o.run(cmd, func(ctx context.Context, client *chatsdk.Client) error {
+			u.client = client
+			return u.take(ctx, args[0])
+		}, u.run)
 	})
 	return c
 }
@@ -77,18 +78,19 @@ type uploading struct {
 	resumed bool   // it was told
 }
 
-func (u *uploading) run(ctx context.Context, path string, signIn func() error) error {
-	if err := u.take(ctx, path); err != nil {
-		return err
-	}
+// run watches the upload until it is done, or ctx ends.
+func (u *uploading) run(ctx context.Context, _ *chatsdk.Client, signIn func() error) error {
 	changes := u.client.WatchUploads(ctx)
 	if err := signIn(); err != nil {
 		return u.stopped(ctx, err)
 	}
 	for open := true; open; {
 		now, ok, err := u.client.GetUpload(ctx, u.id)
-		if err != nil || !ok {
-			return u.stopped(ctx, errors.Join(err, errors.New("the upload is gone")))
+		if err == nil && !ok {
+			err = errors.New("the upload is gone")
+		}
+		if err != nil {
+			return u.stopped(ctx, err)
 		}
 		u.show(now)
 		if now.State.Settled() {
