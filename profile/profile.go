@@ -86,6 +86,17 @@ func OpenWith(dir string, o Options) (*Profile, error) {
 	return p, nil
 }
 
+// Exists says whether there is a profile in the folder dir, also a damaged one, without opening it or changing anything.
+func Exists(dir string) (bool, error) {
+	for _, name := range []string{fileName, fileName + logEnd, holderName} {
+		_, err := os.Lstat(filepath.Join(dir, name))
+		if err == nil || !errors.Is(err, os.ErrNotExist) {
+			return err == nil, err
+		}
+	}
+	return false, nil
+}
+
 // makeFolder makes dir, and the entries that lead to it survive power loss.
 func makeFolder(dir string) error {
 	if info, err := os.Stat(dir); err == nil {
