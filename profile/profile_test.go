@@ -53,3 +53,41 @@ func TestSecondOpeningSaysWhoHoldsIt(t *testing.T) {
 		t.Errorf("%+v", locked)
 	}
 }
+
+// TestExistsLooksOnly tells a folder with a profile, or with what is left of one, from others, and changes nothing.
+func TestExistsLooksOnly(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "p")
+	wants := func(want bool) {
+		t.Helper()
+		if is, err := profile.Exists(dir); is != want || err != nil {
+			t.Errorf("exists: %v, %v", is, err)
+		}
+	}
+	wants(false)
+	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("it was made: %v", err)
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	wants(false)
+	if list, err := os.ReadDir(dir); err != nil || len(list) != 0 {
+		t.Errorf("left behind: %v, %v", list, err)
+	}
+	p := open(t, dir)
+	wants(true)
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(dir, profile.FileName)); err != nil {
+		t.Fatal(err)
+	}
+	wants(true) // Open says what is wrong with it
+	dir = filepath.Join(dir, profile.FileName+"x")
+	if err := os.WriteFile(dir, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if is, err := profile.Exists(dir); is || err == nil {
+		t.Errorf("a file: %v, %v", is, err)
+	}
+}

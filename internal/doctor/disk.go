@@ -38,6 +38,7 @@ func (r *run) disk(ctx context.Context) Check {
 		Check
 		home
 	}
+	begun := time.Now()
 	done := make(chan found, 1)
 	go func() {
 		c, h := lookAtHome(ctx, r.Profile, r.open)
@@ -49,7 +50,7 @@ func (r *run) disk(ctx context.Context) Check {
 		return f.Check
 	case <-ctx.Done():
 		return fail(FaultOther, Figures{Disk: &Room{Dir: r.Profile}}, "is it on a network drive that is away, or on a disk that fails?",
-			"the disk didn't answer within %v", r.Step)
+			"the disk didn't answer within %s", inMS(time.Since(begun)))
 	}
 }
 

@@ -113,7 +113,7 @@ func TestDiskThatHangs(t *testing.T) {
 		if took := time.Since(begun); took != 5*time.Second {
 			t.Errorf("took %v", took)
 		}
-		wants(t, r, doctor.Disk, doctor.Failed, doctor.FaultOther, "didn't answer within 5s")
+		wants(t, r, doctor.Disk, doctor.Failed, doctor.FaultOther, "didn't answer within 5000 ms")
 		skips(t, r, "since disk failed", doctor.Session)
 		close(release)
 		time.Sleep(time.Second)

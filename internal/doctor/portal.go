@@ -75,7 +75,7 @@ func (r *run) portal(ctx context.Context) Check {
 	challenge := rand.Text()
 	a, err := ask(ctx, r.web, r.url(pingPath+"?c="+challenge), nil)
 	if err != nil {
-		return r.unanswered(ctx, err)
+		return r.unanswered(ctx, err, time.Since(a.sent))
 	}
 	r.ping = ping{
 		proven: a.status == http.StatusNoContent && a.header.Get(headerChallenge) == challenge,
@@ -90,13 +90,13 @@ func (r *run) portal(ctx context.Context) Check {
 func (r *run) url(path string) string { return r.Server.String() + path }
 
 // unanswered is for a request that nobody answered: that is no portal, which wants to be seen.
-func (r *run) unanswered(ctx context.Context, err error) Check {
+func (r *run) unanswered(ctx context.Context, err error, waited time.Duration) Check {
 	advice := "the connection opens and nothing comes: the server hangs, or a firewall stops what it doesn't know"
 	if r.via != nil {
 		advice = "see whether the proxy is the right one, and whether it lets this server through"
 	}
 	if timedOut(err) || ctx.Err() != nil {
-		return fail(FaultNetwork, Figures{}, advice, "no answer to a ping within %v", r.Step)
+		return fail(FaultNetwork, Figures{}, advice, "no answer to a ping within %s", inMS(waited))
 	}
 	text := plainly(err)
 	if strings.Contains(err.Error(), "malformed HTTP") {

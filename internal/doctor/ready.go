@@ -20,11 +20,12 @@ func (r *run) ready(ctx context.Context) Check {
 		return fail(FaultOther, Figures{}, "", "%s", plainly(err))
 	}
 	req.Header.Set("User-Agent", userAgent)
+	begun := time.Now()
 	res, err := r.web.Do(req)
 	if err != nil {
 		if timedOut(err) {
 			return fail(FaultOther, Figures{}, "it answered a ping and doesn't say whether it is ready: it is overloaded, or its disk hangs",
-				"no answer within %v", r.Step)
+				"no answer within %s", inMS(time.Since(begun)))
 		}
 		return fail(FaultNetwork, Figures{}, "the ping before got through: a link that comes and goes, or a server that has just stopped",
 			"no answer: %s", plainly(err))

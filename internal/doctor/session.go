@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/chatsdk/chatsdk/profile"
@@ -82,7 +83,7 @@ func (r *run) signInAdvice() string {
 	if r.Server != nil {
 		server = r.Server.String()
 	}
-	return "chatsdk login --profile '" + r.Profile + "' --server " + server + " --user NAME --password-file FILE"
+	return "chatsdk login --profile '" + strings.ReplaceAll(r.Profile, "'", `'\''`) + "' --server " + server + " --user NAME --password-file FILE"
 }
 
 func (r *run) signedOut(state string) Check {

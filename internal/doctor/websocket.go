@@ -32,11 +32,11 @@ func (r *run) webSocket(ctx context.Context) Check {
 	begun := time.Now()
 	ws, res, err := r.upgrade(ctx, wire, nil)
 	if err != nil {
-		return r.notUpgraded(res, err)
+		return notUpgraded(res, err, time.Since(begun))
 	}
 	defer ws.CloseNow()
 	took := time.Since(begun)
-	c := r.hello(ctx, ws, took)
+	c := sayHello(ctx, ws, took)
 	if c.Outcome != OK {
 		return c
 	}
@@ -65,12 +65,12 @@ func (r *run) upgrade(ctx context.Context, wire *http.Transport, header http.Hea
 }
 
 // notUpgraded says why there is no WebSocket.
-func (r *run) notUpgraded(res *http.Response, err error) Check {
+func notUpgraded(res *http.Response, err error, waited time.Duration) Check {
 	const meanwhile = "; until then the client sends and fetches by HTTP, and nothing comes by itself"
 	if res == nil {
 		switch {
 		case timedOut(err):
-			return fail(FaultNetwork, Figures{}, "something between stops WebSockets: a proxy or a firewall"+meanwhile, "no answer to the upgrade within %v", r.Step)
+			return fail(FaultNetwork, Figures{}, "something between stops WebSockets: a proxy or a firewall"+meanwhile, "no answer to the upgrade within %s", inMS(waited))
 		default:
 			return fail(FaultNetwork, Figures{}, "something between cuts WebSockets: a proxy or a firewall"+meanwhile, "asked for an upgrade, the connection was %s", plainly(err))
 		}
@@ -93,8 +93,8 @@ func (r *run) notUpgraded(res *http.Response, err error) Check {
 	return fail(FaultNetwork, f, "a proxy on the way knows no WebSockets, or the address has another path"+meanwhile, "the upgrade was answered with %d", res.StatusCode)
 }
 
-// hello sends the first command and judges what comes back.
-func (r *run) hello(ctx context.Context, ws *websocket.Conn, upgrade time.Duration) Check {
+// sayHello sends the first command and judges what comes back.
+func sayHello(ctx context.Context, ws *websocket.Conn, upgrade time.Duration) Check {
 	const advice = "a proxy lets the upgrade through and what follows not: have it pass WebSockets on without buffering"
 	begun := time.Now()
 	f := Figures{Status: http.StatusSwitchingProtocols}
@@ -110,7 +110,7 @@ func (r *run) hello(ctx context.Context, ws *websocket.Conn, upgrade time.Durati
 	case errors.As(err, &closed):
 		return judgeClose(f, closed, upgrade, rtt)
 	case err != nil && (timedOut(err) || ctx.Err() != nil):
-		return fail(FaultNetwork, f, advice, "upgraded, but the first command got no answer within %v", r.Step)
+		return fail(FaultNetwork, f, advice, "upgraded, but the first command got no answer within %s", inMS(rtt))
 	case err != nil:
 		return fail(FaultNetwork, f, advice, "upgraded, but the first command ended the connection: %s", plainly(err))
 	}
