@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/url"
 	"os"
@@ -75,12 +76,13 @@ func lookAtHome(ctx context.Context, dir string, open func(string) (*profile.Pro
 	var locked *profile.LockedError
 	switch {
 	case errors.As(err, &locked):
-		c, h := judgeRoom(f, took), home{held: err, server: addressOf(locked.Server)}
-		c.Seen += "; in use by another program"
+		who := "another program"
 		if locked.Program != "" {
-			c.Seen = c.Seen[:len(c.Seen)-len("another program")] + locked.Program
+			who = fmt.Sprintf("%s (process %d)", short(locked.Program), locked.PID)
 		}
-		return c, h
+		c := judgeRoom(f, took)
+		c.Seen += "; in use by " + who
+		return c, home{held: err, server: addressOf(locked.Server)}
 	case err != nil:
 		return profileFailed(f, err), home{}
 	}

@@ -3,6 +3,7 @@ package doctor_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -227,7 +228,7 @@ func TestServerOfTheProfile(t *testing.T) {
 		}
 		r = doctor.Run(t.Context(), o)
 		wants(t, r, doctor.WebSocket, doctor.OK, "")
-		wants(t, r, doctor.Disk, doctor.OK, "", "in use by ")
+		wants(t, r, doctor.Disk, doctor.OK, "", "in use by ", fmt.Sprintf("(process %d)", os.Getpid()))
 		skips(t, r, "the program that has the profile open", doctor.Session)
 		if err := p.Close(); err != nil {
 			t.Error(err)
