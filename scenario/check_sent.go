@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"time"
 )
 
 // checkTables judges each channel's table by itself and against what was sent.
@@ -235,7 +236,9 @@ func quote(s string) string {
 }
 
 // clock is the time of day: a history is never long, and virtual ones are in the year 2000.
-func clock(e *Event) string { return e.At.UTC().Format("15:04:05.000") }
+func clock(e *Event) string { return clockTime(e.At) }
+
+func clockTime(at time.Time) string { return at.UTC().Format("15:04:05.000") }
 
 func seqs(lo, hi uint64) string {
 	if lo == hi {

@@ -99,7 +99,7 @@ func (h *heals) judge(within time.Duration) (n int, worst time.Duration, problem
 		worst = max(worst, e.took)
 		if e.took > within || e.err != nil {
 			problems = append(problems, fmt.Sprintf("%s: caught up %v after the end of %q at %v, which had lasted %v; at most %v is allowed (%v)",
-				f.who, ms(e.took), f.name, f.over.Format("15:04:05.000"), ms(f.over.Sub(f.begin)), within, e.err))
+				f.who, ms(e.took), f.name, clockTime(f.over), ms(f.over.Sub(f.begin)), within, e.err))
 		}
 	}
 	return n, worst, problems

@@ -130,7 +130,8 @@ func (v *UploadView) checkBytes(path string, problem tell) {
 			problem("%s of %s: one request for %d bytes, at %d a second", path, p.Client, p.Length, v.Rate)
 		}
 		if p.broken() && !v.excused(p) {
-			problem("%s of %s: the request at %d ended with status %d after %d of %d bytes, and nothing was wrong", path, p.Client, p.From, p.Status, p.Sent, p.Length)
+			problem("%s of %s: the request at %d, from %s to %s over a connection of %s, ended with status %d after %d of %d bytes, and nothing was wrong",
+				path, p.Client, p.From, clockTime(p.Began), clockTime(p.Ended), clockTime(p.Opened), p.Status, p.Sent, p.Length)
 		}
 		if i+1 == len(patches) {
 			continue

@@ -15,6 +15,7 @@ import (
 
 	"github.com/chatsdk/chatsdk"
 	"github.com/chatsdk/chatsdk/faultnet"
+	"github.com/chatsdk/chatsdk/realtime"
 	"github.com/chatsdk/chatsdk/upload"
 )
 
@@ -174,6 +175,20 @@ func (p *uploadWorld) loss() float64 {
 	percent := 1 + rand.New(rand.NewPCG(p.o.Seed, 8)).IntN(3)
 	p.r.Faults["percent lost"] = percent
 	return float64(percent) / 100
+}
+
+// misjudged are the moments at which a link that loses segments was taken for dead, where none was broken: two losses in a
+// row do that on a path of which little is known yet. What was on its way there breaks off with it.
+func (p *uploadWorld) misjudged() (out []UploadFault) {
+	if p.loss() == 0 {
+		return nil
+	}
+	for _, e := range p.w.History.Events() {
+		if e.Kind == KindState && e.Reason == string(realtime.ReasonLinkDead) {
+			out = append(out, UploadFault{Client: e.Client, Name: "segments lost", From: e.At, To: e.At})
+		}
+	}
+	return out
 }
 
 // noLoss ends it: within a second a new byte can only be there if none of the few segments that it takes is lost.
@@ -336,7 +351,7 @@ func (p *uploadWorld) judge(ctx context.Context) error {
 	if err := v.downloads(ctx, p.w); err != nil {
 		return err
 	}
-	v.Faults = p.broke
+	v.Faults = append(p.misjudged(), p.broke...)
 	for _, m := range p.messages {
 		um := UploadMessage{ID: m.id, Files: map[string]bool{}, Count: len(m.files), Shown: map[string][]string{}}
 		for _, f := range m.files {
