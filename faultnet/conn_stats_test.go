@@ -35,7 +35,7 @@ func TestRoundTripsAreMeasuredOnWhatWasCarried(t *testing.T) {
 		time.Sleep(up + down - 1)
 		wantStats(t, client, faultnet.TransportStats{Unacked: 5, Segments: 1, BytesSent: 5})
 		wantStats(t, server, faultnet.TransportStats{BytesReceived: 5}) // read or not
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		want := faultnet.TransportStats{
 			Segments: 1, BytesSent: 5, BytesAcked: 5, SRTT: 90 * time.Millisecond, RTTVar: 45 * time.Millisecond, MinRTT: 90 * time.Millisecond,
 		}
@@ -154,7 +154,7 @@ func TestACutCountsRetransmissionsWithADoublingTimeout(t *testing.T) {
 			wantStats(t, client, faultnet.TransportStats{
 				Unacked: 1, Segments: int64(k + 1), Retransmits: int64(k), Backoff: k, BytesSent: int64(k + 1),
 			})
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			wantStats(t, client, faultnet.TransportStats{
 				Unacked: 1, Segments: int64(k + 2), Retransmits: int64(k + 1), Backoff: k + 1, BytesSent: int64(k + 2),
 			})
@@ -214,14 +214,14 @@ func TestWithoutAcknowledgementsNothingIsKnown(t *testing.T) {
 		w.link.Heal()
 		time.Sleep(300*time.Millisecond - 1)
 		wantStats(t, client, sent)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		wantStats(t, client, faultnet.TransportStats{Segments: 2, BytesSent: 13, BytesAcked: 13})
 
 		w.link.Update(func(c *faultnet.Conditions) { c.Down.Loss = 1 })
 		write(t, client, "x")
 		time.Sleep(rtt/2 + 300*time.Millisecond - 1)
 		wantStats(t, client, faultnet.TransportStats{Unacked: 1, Segments: 3, BytesSent: 14, BytesAcked: 13})
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		wantStats(t, client, faultnet.TransportStats{Segments: 3, BytesSent: 14, BytesAcked: 14})
 		w.link.Strand(false, true)
 		write(t, client, "y")

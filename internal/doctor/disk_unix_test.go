@@ -24,7 +24,7 @@ func TestFolderThatCantBeWritten(t *testing.T) {
 		skips(t, r, "since disk failed", doctor.Session)
 		return
 	}
-	base, err := os.MkdirTemp("", "doctor") // t.TempDir's parents can't be entered by others
+	base, err := os.MkdirTemp("", "doctor") //nolint:usetesting // t.TempDir's parents can't be entered by others
 	if err != nil {
 		t.Fatal(err)
 	}

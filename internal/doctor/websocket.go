@@ -34,7 +34,7 @@ func (r *run) webSocket(ctx context.Context) Check {
 	if err != nil {
 		return notUpgraded(res, err, time.Since(begun))
 	}
-	defer ws.CloseNow()
+	defer func() { _ = ws.CloseNow() }()
 	took := time.Since(begun)
 	c := sayHello(ctx, ws, took)
 	if c.Outcome != OK {

@@ -61,8 +61,10 @@ func TestWhatCountsAsAChange(t *testing.T) {
 		was, is     linkwatch.Links
 		wantChanged bool
 	}{
-		{"another order", online(card("a0", "192.0.2.1"), card("b0", "192.0.2.2", "192.0.2.3")),
-			online(card("b0", "192.0.2.3", "192.0.2.2"), card("a0", "192.0.2.1")), false},
+		{
+			"another order", online(card("a0", "192.0.2.1"), card("b0", "192.0.2.2", "192.0.2.3")),
+			online(card("b0", "192.0.2.3", "192.0.2.2"), card("a0", "192.0.2.1")), false,
+		},
 		{"the same in two spellings", online(card("a0", "192.0.2.1")), online(card("a0", "::ffff:192.0.2.1")), false},
 		{"a container starts", online(card("a0", "192.0.2.1")), online(card("a0", "192.0.2.1"), card("veth7", "10.1.0.1"),
 			card("docker0", "172.17.0.1"), card("virbr0", "192.168.122.1"), card("cni0", "10.2.0.1")), false},
@@ -72,10 +74,14 @@ func TestWhatCountsAsAChange(t *testing.T) {
 		{"one more", online(card("a0", "192.0.2.1")), online(card("a0", "192.0.2.1"), card("b0", "192.0.2.2")), true},
 		{"the same on another interface", online(card("a0", "192.0.2.1")), online(card("b0", "192.0.2.1")), true},
 		{"a tunnel beside", online(card("a0", "192.0.2.1")), online(card("a0", "192.0.2.1"), card("wg0", "10.8.0.2")), false},
-		{"a tunnel for all", from(online(card("a0", "192.0.2.1")), "192.0.2.1"),
-			from(online(card("a0", "192.0.2.1"), card("wg0", "10.8.0.2")), "10.8.0.2"), true},
-		{"the default route to the other interface", from(online(card("a0", "192.0.2.1"), card("b0", "192.0.2.2")), "192.0.2.1"),
-			from(online(card("a0", "192.0.2.1"), card("b0", "192.0.2.2")), "192.0.2.2"), true},
+		{
+			"a tunnel for all", from(online(card("a0", "192.0.2.1")), "192.0.2.1"),
+			from(online(card("a0", "192.0.2.1"), card("wg0", "10.8.0.2")), "10.8.0.2"), true,
+		},
+		{
+			"the default route to the other interface", from(online(card("a0", "192.0.2.1"), card("b0", "192.0.2.2")), "192.0.2.1"),
+			from(online(card("a0", "192.0.2.1"), card("b0", "192.0.2.2")), "192.0.2.2"), true,
+		},
 		{"no default route", from(online(card("a0", "192.0.2.1")), "192.0.2.1"), online(card("a0", "192.0.2.1")), true},
 	} {
 		_, was := linkwatch.Judge(test.was)
