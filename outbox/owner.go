@@ -38,6 +38,7 @@ type owner struct {
 	inlet    Inlet              // or nil
 	inletT   time.Time          // when to ask it again
 	waiting  int                // what it has that there was no room for
+	callers  int                // who were told of the last commit, or waited for the next one then
 
 	up    context.Context // ends when the queue stops being ready
 	down  context.CancelFunc
@@ -58,6 +59,14 @@ func newOwner(q *Queue) owner {
 // loadItems is how many items are made at a time: one by one is slow, and all at once would stay in memory for as long
 // as the last one does.
 const loadItems = 64
+
+// How long the owner looks out for the next of those who come together: as long as it takes a caller to be woken and to
+// ask again. Both bounds are a fraction of what a commit costs that they miss; the number is for where time stands still,
+// in tests, and the time for where others are busy.
+const (
+	gatherYields = 200
+	gatherTime   = 200 * time.Microsecond
+)
 
 // load takes over what a former run left. What was under way then is sent again with its number. Queue.mu is held.
 func (o *owner) load(s Saved) {
@@ -135,11 +144,27 @@ func (o *owner) run() {
 		case <-o.q.ctx.Done():
 			return
 		case <-o.q.wake:
-			runtime.Gosched() // whoever was told of the last commit comes with its next request, and shares this one
+			o.gather()
 			o.takeRequests()
 		case f := <-o.landed:
 			o.land(f)
 		case <-o.timer.C:
+		}
+	}
+}
+
+// gather lets those come who were just told of a commit: most of them have another request, and share this one. Whoever
+// calls alone waits for nobody.
+func (o *owner) gather() {
+	most, last := 0, time.Now()
+	for idle := 0; idle < gatherYields; idle++ {
+		runtime.Gosched()
+		n := o.q.pending()
+		if n >= o.callers || time.Since(last) > gatherTime {
+			return
+		}
+		if n > most {
+			most, last, idle = n, time.Now(), 0
 		}
 	}
 }
@@ -157,6 +182,7 @@ func (o *owner) takeRequests() {
 	q.mu.Unlock()
 	o.setUp(ready)
 	if len(requests) == 0 {
+		o.callers = 0
 		return
 	}
 	tx := Tx{Put: make([]Entry, 0, len(requests))}
@@ -170,6 +196,7 @@ func (o *owner) takeRequests() {
 		err = errors.Join(ErrClosed, err)
 	}
 	o.publishView(time.Now()) // whose request is done sees what it did
+	o.callers = len(requests) + q.pending()
 	for i, r := range requests {
 		if outcomes[i] == nil {
 			outcomes[i] = err

@@ -300,6 +300,13 @@ func (q *Queue) post(r request) bool {
 	return true
 }
 
+// pending is how many requests wait for the owner.
+func (q *Queue) pending() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.requests)
+}
+
 func (q *Queue) poke() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
