@@ -29,7 +29,7 @@ func (p *Profile) open(ctx context.Context) (err error) {
 	if planted == bugNoSync {
 		with = append(slices.Clone(pragmas), "synchronous(off)")
 	}
-	if p.db, err = driver.Open(sqlitefile.DSN(filepath.Join(p.dir, fileName), p.opts.VFS, with...)); err != nil {
+	if p.db, err = driver.Open(sqlitefile.DSN(filepath.Join(p.dir, fileName), roomy(p.opts.VFS), with...)); err != nil {
 		return p.fail(err)
 	}
 	sqlitefile.Limit(p.db, 1)

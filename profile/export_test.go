@@ -5,6 +5,8 @@ import (
 	"context"
 	"database/sql"
 	"slices"
+
+	"github.com/ncruces/go-sqlite3/vfs"
 )
 
 // Bug names a planted mistake.
@@ -65,3 +67,6 @@ func LogDamaged(log []byte) bool { return logDamaged(bytes.NewReader(log)) }
 
 // EntryColumns takes a record apart that may be damaged.
 func EntryColumns(record []byte) (id string, data []byte, ok bool) { return entryColumns(record) }
+
+// RoomyLog gives a log room, as those of profiles have.
+func RoomyLog(file vfs.File) vfs.File { return &roomyLog{File: file} }

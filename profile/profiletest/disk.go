@@ -30,8 +30,8 @@ type Disk struct {
 	full     bool
 	broken   bool
 	readOnly bool
-	syncs    int
 	read     int64
+	work     Work
 }
 
 // NewDisk makes an empty disk and registers it with SQLite until Close. The source decides what power loss drops.
@@ -76,10 +76,21 @@ func (d *Disk) Lives() int {
 }
 
 // Syncs counts the times that somebody waited for the disk.
-func (d *Disk) Syncs() int {
+func (d *Disk) Syncs() int { return d.Work().Syncs }
+
+// Work is what was written to a disk, and waited for.
+type Work struct {
+	Writes int
+	Bytes  int64 // written
+	Syncs  int
+	Longer int // syncs that also had to keep a file's new length
+}
+
+// Work counts what was done so far, to all files.
+func (d *Disk) Work() Work {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.syncs
+	return d.work
 }
 
 // BytesRead counts what was read of all files.

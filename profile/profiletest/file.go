@@ -116,6 +116,8 @@ func (o *opening) WriteAt(b []byte, off int64) (int, error) {
 	if o.d.full && off+int64(len(b)) > int64(len(o.f.live)) {
 		return 0, sqlite3.FULL
 	}
+	o.d.work.Writes++
+	o.d.work.Bytes += int64(len(b))
 	o.f.write(b, off)
 	return len(b), nil
 }
@@ -138,7 +140,10 @@ func (o *opening) Sync(vfs.SyncFlag) error {
 	if err := o.d.stepLocked(o.life); err != nil {
 		return err
 	}
-	o.d.syncs++
+	o.d.work.Syncs++
+	if len(o.f.live) > len(o.f.kept) {
+		o.d.work.Longer++
+	}
 	o.f.sync()
 	if o.log {
 		o.log = false
