@@ -30,6 +30,7 @@ var signals = []string{"internal/tcpinfo", "internal/linkwatch"}
 var mayImport = map[string][]string{
 	".":             slices.Concat([]string{"internal/wire"}, leaves, tools, signals),
 	"quality":       slices.Concat(tools, signals),
+	"quality/...":   {"quality"},
 	"token":         tools,
 	"token/...":     {"token"},
 	"api":           tools,

@@ -1,0 +1,192 @@
+package quality_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/chatsdk/chatsdk/quality"
+)
+
+// counted plays seconds of a path of 20 ms with a socket of which every nth segment is sent again; 0 is none.
+func (p *player) counted(seconds int, socket uint64, from quality.Counters, nth uint64) quality.Counters {
+	c := from
+	for range seconds {
+		for range 10 {
+			c.Sent++
+			if nth > 0 && c.Sent%nth == 0 {
+				c.Sent++
+				c.Retransmitted++
+			}
+			c.Delivered = c.Sent - c.Retransmitted
+		}
+		p.pings(2, 500*ms, 20*ms)
+		p.socket(socket, c)
+	}
+	return c
+}
+
+// checkCounters plays an outage in which the old socket sends again and again, and a new socket after it.
+func checkCounters() error {
+	p := play(quality.Foreground)
+	c := p.counted(60, 1, quality.Counters{}, 0)
+	before := p.is(quality.Excellent, quality.ReachOnline)
+	for range 10 { // nothing gets through any more
+		c.Sent++
+		c.Retransmitted++
+		p.begin()
+		p.wait(second)
+		p.socket(1, c)
+	}
+	gone := p.is(quality.Offline, quality.ReachOffline)
+	p.tell(quality.Sample{Kind: quality.KindDrop, Socket: 1})
+	for range 10 {
+		p.counted(1, 2, quality.Counters{}, 0)
+		if err := p.is(quality.Excellent, quality.ReachOnline); err != nil {
+			return err
+		}
+	}
+	if l := p.report().Loss; l.Share > 0 {
+		return fmt.Errorf("loss %+v", l)
+	}
+	return first(before, gone)
+}
+
+func TestCountersBelongToTheirSocket(t *testing.T) { holds(t, checkCounters) }
+
+func TestLossDecidesTheLevel(t *testing.T) {
+	for nth, want := range map[uint64]quality.Level{0: quality.Excellent, 250: quality.Good, 40: quality.Fair, 9: quality.Poor} {
+		p := play(quality.Foreground)
+		p.counted(180, 1, quality.Counters{}, nth)
+		if err := p.is(want, quality.ReachOnline); err != nil {
+			t.Errorf("one in %d: %v", nth, err)
+		}
+		r := p.report()
+		if nth == 0 {
+			continue
+		}
+		share := 1 / float64(nth+1)
+		if r.Reason != quality.ReasonLoss || r.Loss.Low > share || r.Loss.High < share || r.Loss.Inferred || r.Loss.Segments < 1000 {
+			t.Errorf("one in %d: %s, %+v", nth, r.Reason, r.Loss)
+		}
+	}
+}
+
+// Spurious retransmissions are no losses.
+func TestSpuriousRetransmissionsDontCount(t *testing.T) {
+	p := play(quality.Foreground)
+	var c quality.Counters
+	for range 120 {
+		c.Sent, c.Retransmitted, c.Spurious, c.Delivered = c.Sent+10, c.Retransmitted+1, c.Spurious+1, c.Delivered+9
+		p.pings(2, 500*ms, 20*ms)
+		p.socket(1, c)
+	}
+	if err := p.is(quality.Excellent, quality.ReachOnline); err != nil {
+		t.Error(err)
+	}
+}
+
+// Without counters late answers tell: with loss p each way, 1-(1-p)² of them.
+func TestLateAnswersTellOfLoss(t *testing.T) {
+	p := play(quality.Foreground)
+	for n := range 400 {
+		rtt := 20 * ms
+		if n%10 == 9 {
+			rtt += 220 * ms
+		}
+		p.pings(1, 500*ms, rtt)
+	}
+	r := p.report()
+	if r.Level != quality.Poor || r.Reason != quality.ReasonLoss || !r.Loss.Inferred || r.Loss.Share < 0.04 || r.Loss.Share > 0.06 ||
+		r.RTT.Median > 21*ms || r.RTT.Tail < 200*ms {
+		t.Errorf("%s %s %+v %+v", r.Level, r.Reason, r.Loss, r.RTT)
+	}
+}
+
+// A burst that a machine's hiccup holds up is one late answer, not many.
+func TestAnswersThatComeTogetherCountOnce(t *testing.T) {
+	p := play(quality.Foreground)
+	p.pings(60, 500*ms, 20*ms)
+	for n := range 8 {
+		p.tell(quality.Sample{Kind: quality.KindRoundTrip, RTT: 320*ms - time.Duration(n)*40*ms})
+		p.wait(ms)
+	}
+	if r := p.report(); r.Loss.Share > 0.02 || r.RTT.Samples != 61 {
+		t.Errorf("%+v %+v", r.Loss, r.RTT)
+	}
+}
+
+func checkPeer() error {
+	p := play(quality.Foreground)
+	p.pings(60, 500*ms, 20*ms)
+	var c quality.Counters
+	refused := quality.Taken
+	for range 20 {
+		c.Sent, c.Retransmitted = c.Sent+20, c.Retransmitted+10
+		p.pings(1, 500*ms, 20*ms)
+		refused = p.tell(quality.Sample{Kind: quality.KindPeer, Socket: 1, Counters: c})
+	}
+	if err := p.is(quality.Excellent, quality.ReachOnline); err != nil {
+		return err
+	}
+	if refused != quality.RefusedDoubtful || p.e.Refused(quality.RefusedDoubtful) != 19 {
+		return fmt.Errorf("%s, %d times", refused, p.e.Refused(quality.RefusedDoubtful))
+	}
+	return nil
+}
+
+func TestLyingPeerIsDoubted(t *testing.T) { holds(t, checkPeer) }
+
+// An honest one is believed: its losses show in late answers, too.
+func TestHonestPeerIsBelieved(t *testing.T) {
+	p := play(quality.Foreground)
+	var c quality.Counters
+	for n := range 200 {
+		rtt := 20 * ms
+		c.Sent++
+		if n%10 == 9 {
+			rtt += 220 * ms
+			c.Sent, c.Retransmitted = c.Sent+1, c.Retransmitted+1
+		}
+		p.pings(1, 500*ms, rtt)
+		if why := p.tell(quality.Sample{Kind: quality.KindPeer, Socket: 1, Counters: c}); why != quality.Taken {
+			t.Fatalf("refused: %s", why)
+		}
+	}
+	if r := p.report(); r.Level != quality.Poor || r.Loss.Inferred || r.Loss.Share < 0.06 || r.Loss.Share > 0.12 {
+		t.Errorf("%s %+v", r.Level, r.Loss)
+	}
+}
+
+func checkBackwards() error {
+	p := play(quality.Foreground)
+	c := p.counted(30, 1, quality.Counters{}, 0)
+	p.socket(1, quality.Counters{Sent: c.Sent, Retransmitted: 90, Delivered: c.Delivered})
+	p.counted(1, 1, quality.Counters{Sent: 5}, 0)
+	p.counted(10, 1, quality.Counters{Sent: 100, Delivered: 100}, 0)
+	if got := p.e.Refused(quality.RefusedCounters); got < 2 {
+		return fmt.Errorf("%d refused", got)
+	}
+	return p.is(quality.Excellent, quality.ReachOnline)
+}
+
+func TestCountersThatRunBackwardsAreRefused(t *testing.T) { holds(t, checkBackwards) }
+
+// The kernel's estimate counts where nothing else tells.
+func TestKernelsRTTIsALastResort(t *testing.T) {
+	p := play(quality.Foreground)
+	var c quality.Counters
+	for range 20 {
+		c.Sent, c.Delivered, c.SRTT = c.Sent+1, c.Delivered+1, 200*ms
+		p.tell(quality.Sample{Kind: quality.KindInbound})
+		p.socket(1, c)
+		p.wait(second)
+	}
+	if err := p.is(quality.Fair, quality.ReachOnline); err != nil {
+		t.Error(err)
+	}
+	p.pings(10, 500*ms, 20*ms)
+	if err := p.is(quality.Excellent, quality.ReachOnline); err != nil {
+		t.Error(err)
+	}
+}

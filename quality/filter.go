@@ -1,0 +1,75 @@
+package quality
+
+import (
+	"math"
+	"time"
+)
+
+// lossHazard is the mean time after which a path loses at another rate. It bounds how sure anybody can be: a path that
+// lost nothing so far may have begun to lose one in three hundred a minute ago, and nothing would have shown it.
+const lossHazard = 2 * time.Minute
+
+// lossFilter is the probability of each rate of loss, given all that was counted and that the rate changes at times: with
+// time it goes back to what is known without any evidence, with each segment it is weighed anew. So there is no window to
+// choose, and a change needs no test. The zero value knows nothing.
+type lossFilter struct {
+	exchanges bool
+	weights   [len(lossGrid)]float64 // sum 1, once begun
+	classes   [lossClasses]float64   // the same by class
+	at        moment
+	begun     bool
+}
+
+// add takes n segments or exchanges, of which k were lost or late.
+func (f *lossFilter) add(now moment, n, k int) {
+	f.weights = f.aged(now)
+	f.at, f.begun = now, true
+	most := math.Inf(-1)
+	var logs [len(lossGrid)]float64
+	for i, g := range lossGrid {
+		lost, kept := g.lost, g.kept
+		if f.exchanges {
+			lost, kept = g.late, g.early
+		}
+		logs[i] = float64(k)*lost + float64(n-k)*kept
+		most = max(most, logs[i])
+	}
+	sum := 0.0
+	for i := range logs {
+		f.weights[i] *= math.Exp(logs[i] - most)
+		sum += f.weights[i]
+	}
+	f.classes = [lossClasses]float64{}
+	for i := range f.weights {
+		f.weights[i] /= sum
+		f.classes[lossGrid[i].class] += f.weights[i]
+	}
+}
+
+// kept is how much of what is known still holds at a time.
+func (f *lossFilter) kept(now moment) float64 {
+	if !f.begun {
+		return 0
+	}
+	return math.Exp(-float64(now-f.at) / float64(lossHazard))
+}
+
+// aged is what the probabilities are by a time.
+func (f *lossFilter) aged(now moment) (w [len(lossGrid)]float64) {
+	keep := f.kept(now)
+	for i, g := range lossGrid {
+		w[i] = keep*f.weights[i] + (1-keep)*g.prior
+	}
+	return w
+}
+
+// posterior is the probability of each class at a time.
+func (f *lossFilter) posterior(now moment) (post [lossClasses]float64) {
+	keep := f.kept(now)
+	for class, prior := range classPriors {
+		post[class] = keep*f.classes[class] + (1-keep)*prior
+	}
+	return post
+}
+
+func (f *lossFilter) clear() { *f = lossFilter{exchanges: f.exchanges} }

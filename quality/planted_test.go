@@ -1,0 +1,48 @@
+package quality_test
+
+import (
+	"testing"
+
+	"github.com/chatsdk/chatsdk/quality"
+)
+
+// TestPlantedMistakesAreFound plants each mistake and wants the check of the test that is there for it to fail.
+func TestPlantedMistakesAreFound(t *testing.T) {
+	defer quality.Plant(quality.BugNone)
+	for name, row := range map[string]struct {
+		bug   quality.Bug
+		check func() error
+		test  string
+	}{
+		"counters kept over a reconnect": {quality.BugKeepCounters, checkCounters, "TestCountersBelongToTheirSocket"},
+		"timeouts not counted":           {quality.BugTimeoutsLost, checkTimeouts, "TestTimeoutsAddUp"},
+		"RTT with a handshake in it":     {quality.BugHandshakeRTT, checkHandshake, "TestHandshakeIsNoRoundTrip"},
+		"no hysteresis":                  {quality.BugNoHysteresis, checkEdge, "TestPathAtAnEdgeKeepsItsLevel"},
+		"sleep counted as silence":       {quality.BugSleepSilence, checkSleep, "TestSleepIsNoSilence"},
+		"late timer counted as silence":  {quality.BugSleepSilence, checkLate, "TestLateTimerIsNoSilence"},
+		"old evidence kept":              {quality.BugNoChangePoint, checkChange, "TestChangeIsSeen"},
+		"a refusal is offline":           {quality.BugErrorOffline, checkRefused, "TestServerDownIsNotOffline"},
+		"a portal is the server":         {quality.BugPortalOnline, checkPortal, "TestPortalIsNotOffline"},
+		"the peer is believed":           {quality.BugBelievePeer, checkPeer, "TestLyingPeerIsDoubted"},
+		"evidence never gets old":        {quality.BugNoAge, checkAge, "TestOldEvidenceIsNone"},
+		"an outage is a round trip":      {quality.BugOutageRTT, checkOutage, "TestAnswerAfterAnOutageIsNoRoundTrip"},
+		"counters run backwards":         {quality.BugBackwards, checkBackwards, "TestCountersThatRunBackwardsAreRefused"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			quality.Plant(row.bug)
+			defer quality.Plant(quality.BugNone)
+			err := row.check()
+			if err == nil {
+				t.Fatalf("%s doesn't find it", row.test)
+			}
+			t.Logf("%s: %v", row.test, err)
+		})
+	}
+}
+
+func holds(t *testing.T, check func() error) {
+	t.Helper()
+	if err := check(); err != nil {
+		t.Error(err)
+	}
+}
