@@ -188,13 +188,14 @@ func (e *Estimator) take(s Sample) Refusal {
 		e.overslept(s.Took)
 	case KindDrop:
 		e.drop(s.Socket)
+	case kindsEnd: // was refused
 	}
 	return Taken
 }
 
 // check refuses what can't be, whatever is known.
 func (s Sample) check() Refusal {
-	if s.Kind <= 0 || s.Kind >= kindEnd || s.Source < 0 || s.Source >= sourceEnd {
+	if s.Kind <= 0 || s.Kind >= kindsEnd || s.Source < 0 || s.Source >= sourceEnd {
 		return RefusedKind
 	}
 	switch s.Kind {
@@ -226,7 +227,7 @@ func (s Sample) check() Refusal {
 		if s.Took < 0 {
 			return RefusedClock
 		}
-	case KindEnd, KindInbound, KindDrop, kindEnd:
+	case KindEnd, KindInbound, KindDrop, kindsEnd:
 	}
 	return Taken
 }

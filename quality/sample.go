@@ -30,7 +30,7 @@ const (
 	KindLate
 	// KindDrop: an established connection was lost. Socket, or 0 if nobody told of its counters.
 	KindDrop
-	kindEnd
+	kindsEnd
 )
 
 // Source says what a round trip was made of.

@@ -80,7 +80,8 @@ func (s *sketch) measure() {
 	}
 	began := s.now
 	c := s.kept
-	done, cause := lostTime, quality.Cause(0)
+	var done time.Duration
+	var cause quality.Cause
 	if c == nil || s.busy {
 		c = &conn{}
 		o := s.tcp.dial(c, s.now, false)
