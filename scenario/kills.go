@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -14,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/chatsdk/chatsdk/api"
 	"github.com/chatsdk/chatsdk/faultnet"
 	"github.com/chatsdk/chatsdk/server/sqlite"
 )
@@ -246,7 +248,8 @@ func (k *kills) talk(ctx context.Context, lasts time.Duration) error {
 	return nil
 }
 
-// settle waits until every offer is answered and everybody has been shown all that was accepted by anybody.
+// settle waits until every offer is answered, nothing is left to be sent, and everybody has been shown all that the server
+// has.
 func (k *kills) settle(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, restLimit)
 	defer cancel()
@@ -255,22 +258,41 @@ func (k *kills) settle(ctx context.Context) error {
 			return err
 		}
 	}
-	all := map[string]struct{}{}
-	for _, t := range k.talkers {
-		t.mu.Lock()
-		for id := range t.shown {
-			all[id] = struct{}{}
+	for _, t := range k.talkers { // a message may have been kept in the moment in which the client was killed
+		if err := t.emptied(ctx); err != nil {
+			return err
 		}
-		t.mu.Unlock()
+	}
+	last, err := k.last(ctx)
+	if err != nil {
+		return err
 	}
 	for _, t := range k.talkers {
-		shown := 0
-		err := t.await(ctx, func() bool { shown = len(t.shown); return shown >= len(all) })
-		if err != nil {
-			return fmt.Errorf("%w (%d of %d messages shown)", err, shown, len(all))
+		shown := uint64(0)
+		if err := t.await(ctx, func() bool { shown = uint64(len(t.shown)); return shown >= last }); err != nil {
+			return fmt.Errorf("%w (%d of %d messages shown)", err, shown, last)
 		}
 	}
 	return nil
+}
+
+// last asks the server how many messages the channel has.
+func (k *kills) last(ctx context.Context) (uint64, error) {
+	url := "http://" + k.addr
+	tokens, err := login(ctx, url, nil, k.talkers[0].name, "judge")
+	if err != nil {
+		return 0, err
+	}
+	c, err := api.New(api.Options{BaseURL: url})
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = c.Close() }() // has nothing under way
+	out, err := api.Do[struct{ Last uint64 }](ctx, c, api.Request{
+		Path:   "/api/channels/" + Channel + "/messages?after=0&limit=1",
+		Header: http.Header{"Authorization": {"Bearer " + tokens.Access.Reveal()}},
+	})
+	return out.Last, err
 }
 
 // judge ends everything in order, reads the server's table and checks the history.

@@ -158,6 +158,7 @@ type talker struct {
 	open    map[string]struct{} // accepted and not yet shown to this client
 	shown   map[string]struct{} // ids
 	synced  bool
+	waiting int // in its queue, by the last status; -1 until that is there
 	wrong   []error
 }
 
@@ -246,6 +247,15 @@ func (t *talker) take(run *Run, line []byte) {
 		delete(t.open, l.ID)
 	case l.Event == "synced":
 		t.synced = true
+	case l.Event == "status":
+		var status struct {
+			Queue struct{ Queued, Sending int }
+		}
+		err := json.Unmarshal(line, &status)
+		t.waiting = status.Queue.Queued + status.Queue.Sending
+		if err != nil {
+			t.wrong = append(t.wrong, err)
+		}
 	}
 	close(t.changed)
 	t.changed = make(chan struct{})
@@ -282,6 +292,23 @@ func (t *talker) await(ctx context.Context, ok func() bool) error {
 			return fmt.Errorf("%s: %w with %d offers unanswered and %d accepted messages not shown; it said\n%s",
 				t.name, ctx.Err(), len(t.offered), len(t.open), t.proc.said())
 		}
+	}
+}
+
+// emptied waits until nothing is left in the client's queue, what nobody heard of included.
+func (t *talker) emptied(ctx context.Context) error {
+	for {
+		t.mu.Lock()
+		t.waiting = -1
+		t.mu.Unlock()
+		if err := t.proc.write(map[string]string{"op": "status"}); err != nil {
+			return fmt.Errorf("%s: status: %w; it said\n%s", t.name, err, t.proc.said())
+		}
+		left := 0
+		if err := t.await(ctx, func() bool { left = t.waiting; return left >= 0 }); err != nil || left == 0 {
+			return err
+		}
+		pause(ctx, 20*time.Millisecond)
 	}
 }
 
