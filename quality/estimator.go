@@ -63,6 +63,7 @@ func (e *Estimator) init() {
 	e.late.exchanges, e.answers.exchanges = true, true
 	e.since, e.newest, e.why = never, never, ReasonStart
 	e.missed, e.lastIn, e.lastServer, e.lastPath, e.portal, e.lastProbe = never, never, never, never, never, never
+	e.backAt = never
 	e.burst = burstLength
 	e.started = true
 }

@@ -71,6 +71,9 @@ func (e *Estimator) roundTrip(s Sample) {
 	rtt := s.RTT - s.Server
 	if s.Source == SourceHandshake {
 		e.lastPath = e.now
+		if e.now-s.RTT < e.backAt {
+			return // it waited for the end of an outage
+		}
 		e.smooth.atLeast(min(rtt, synRTO))
 		if rtt < synRTO {
 			e.hands.add(e.now, rtt)

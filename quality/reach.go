@@ -36,6 +36,7 @@ type reachState struct {
 	firstFail  moment
 	failProbe  bool   // one of them was a probe's
 	awayFrom   moment // when reach was lost last: an answer to what began before waited for its return
+	backAt     moment // when it came back last: so did a handshake that began before
 }
 
 // somebody was heard, though not the server: there is a network.
@@ -54,6 +55,7 @@ func (e *Estimator) inbound() {
 	}
 	if e.reach != ReachUnknown && planted != bugKeepCounters {
 		e.forget() // it may be another network, and what was lost was lost to the outage
+		e.backAt = e.now
 	}
 	e.burst = burstLength
 	e.setReach(ReachOnline, "")

@@ -261,3 +261,28 @@ func TestDropsAreCounted(t *testing.T) {
 		t.Errorf("%d drops in the last hour", got)
 	}
 }
+
+// A connection that was begun during an outage is there when a lost SYN went again after its end. That is no time of the
+// path: the next outage would be seen seconds later.
+func TestHandshakeThroughAnOutageIsNoPath(t *testing.T) {
+	p := play(quality.Foreground)
+	p.pings(20, 500*ms, 60*ms)
+	p.begin()
+	p.wait(1500 * ms)
+	if err := p.is(quality.Offline, quality.ReachOffline); err != nil {
+		t.Fatal(err)
+	}
+	p.wait(second)
+	p.ping(60 * ms)
+	p.wait(400 * ms)
+	p.tell(quality.Sample{Kind: quality.KindRoundTrip, Source: quality.SourceHandshake, RTT: 1060 * ms})
+	if a := p.e.Advice(); a.RTO > 300*ms {
+		t.Errorf("an answer is waited for %v where one takes 60ms", a.RTO)
+	}
+	p.pings(8, 500*ms, 60*ms)
+	p.begin()
+	p.wait(1300 * ms)
+	if err := p.is(quality.Offline, quality.ReachOffline); err != nil {
+		t.Errorf("the second outage: %v", err)
+	}
+}
