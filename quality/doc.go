@@ -1,5 +1,9 @@
 // Package quality says how good the network is, how sure that is, and what would be worth probing.
 //
+// A [Monitor] is what programs use: it has a goroutine that takes samples of what happens anyway ([Monitor.Observe]),
+// probes the server where nobody tells anything, and tells watchers of each [Change]. The rest of this page is about what
+// is inside.
+//
 // An [Estimator] is pure: it has no goroutine and no clock, and knows nothing but the [Sample]s it is told, each with
 // its time. So hours can be played through it in milliseconds, which is what package quality/accuracy does. Whoever
 // runs one gives it what happens anyway (calls, acks, pings, counters of sockets, transfers, dials, the operating

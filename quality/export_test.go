@@ -1,5 +1,7 @@
 package quality
 
+import "time"
+
 // Bug is a planted mistake.
 type Bug = bug
 
@@ -18,6 +20,14 @@ const (
 	BugNoAge         = bugNoAge
 	BugOutageRTT     = bugOutageRTT
 	BugBackwards     = bugBackwards
+	BugProbeSetup    = bugProbeSetup
+	BugAnyPage       = bugAnyPage
+	BugAlwaysProbe   = bugAlwaysProbe
+	BugNoWake        = bugNoWake
+	BugLostEnds      = bugLostEnds
+	BugPollAlways    = bugPollAlways
+	BugOneConnection = bugOneConnection
+	BugDialsStay     = bugDialsStay
 )
 
 // Plant puts a mistake in force.
@@ -25,3 +35,9 @@ func Plant(b Bug) { planted = b }
 
 // Outstanding is how many exchanges may be.
 const Outstanding = maxOpen
+
+// SetWall replaces the wall clock of a monitor that isn't started.
+func (m *Monitor) SetWall(wall func() time.Time) { m.wall = wall }
+
+// Mailbox is how many samples may wait.
+const Mailbox = mailbox

@@ -21,4 +21,12 @@ const (
 	bugNoAge             // evidence never gets old
 	bugOutageRTT         // an answer that waited for the end of an outage counts as a round trip
 	bugBackwards         // counters that run backwards are subtracted as they are
+	bugProbeSetup        // the default prober takes the time of a new connection for a round trip
+	bugAnyPage           // any page with status 204 passes for the server
+	bugAlwaysProbe       // probes are sent by the clock, whatever else was heard
+	bugNoWake            // nobody looks at the wall clock
+	bugLostEnds          // samples that found no room aren't made up for
+	bugPollAlways        // counters are read though nobody wants them
+	bugOneConnection     // a probe that asks for a new connection gets the old one
+	bugDialsStay         // what failed is forgotten with its dials, and not ended
 )

@@ -40,6 +40,35 @@ func TestPlantedMistakesAreFound(t *testing.T) {
 	}
 }
 
+// TestPlantedMistakesOfTheMonitorAreFound does the same to the monitor.
+func TestPlantedMistakesOfTheMonitorAreFound(t *testing.T) {
+	defer quality.Plant(quality.BugNone)
+	for name, row := range map[string]struct {
+		bug   quality.Bug
+		check func(*testing.T) error
+		test  string
+	}{
+		"set-up measured as a round trip":     {quality.BugProbeSetup, checkSetup, "TestSetUpOfAConnectionIsNoRoundTrip"},
+		"any page is the server":              {quality.BugAnyPage, checkPages, "TestPortalIsCaptiveAndNeverOffline"},
+		"probes beside calls":                 {quality.BugAlwaysProbe, checkCalls, "TestNoProbeWhileCallsFlow"},
+		"sleep not noticed":                   {quality.BugNoWake, checkWake, "TestSleepIsNoticed"},
+		"lost ends are waited for":            {quality.BugLostEnds, checkLostEnds, "TestLostEndIsNoSilence"},
+		"counters read for nobody":            {quality.BugPollAlways, checkPoll, "TestCountersAreReadWhileSomebodyWantsThem"},
+		"a fresh probe by the old connection": {quality.BugOneConnection, checkChanged, "TestNetworkChanged"},
+		"failed transports stay":              {quality.BugDialsStay, checkClose, "TestCloseLeavesNothing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			quality.Plant(row.bug)
+			defer quality.Plant(quality.BugNone)
+			err := row.check(t)
+			if err == nil {
+				t.Fatalf("%s doesn't find it", row.test)
+			}
+			t.Logf("%s: %v", row.test, err)
+		})
+	}
+}
+
 func holds(t *testing.T, check func() error) {
 	t.Helper()
 	if err := check(); err != nil {

@@ -1,0 +1,63 @@
+package quality
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
+	"net/http"
+	"syscall"
+)
+
+// judge says what an answer means: 0 if it is the server's.
+func judge(res *http.Response, challenge string) Cause {
+	ours := res.Header.Get(challengeHeader) == challenge || planted == bugAnyPage
+	switch {
+	case res.StatusCode == http.StatusNoContent && ours:
+		return 0
+	case res.StatusCode == http.StatusNetworkAuthenticationRequired: // RFC 6585, section 6: only portals say it
+		return CausePortal
+	case res.StatusCode >= 500, res.StatusCode == http.StatusTooManyRequests, ours:
+		return CauseServerError
+	}
+	return CausePortal
+}
+
+// causeOf says what it means that there was no answer.
+func causeOf(err error) Cause {
+	switch {
+	case isAny(err, syscall.ENETUNREACH, syscall.EHOSTUNREACH, syscall.ENETDOWN, syscall.EADDRNOTAVAIL):
+		return CauseUnreachable
+	case isSomebodyElse(err):
+		return CausePortal
+	case isTimeout(err):
+		return CauseTimeout
+	}
+	return CauseRefused // or cut, or nonsense: somebody is there
+}
+
+func isAny(err error, targets ...syscall.Errno) bool {
+	for _, target := range targets {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	return false
+}
+
+// isSomebodyElse finds a certificate of another name or authority, and an answer without TLS: portals that put themselves
+// in the server's place can do no better. A certificate that is over is the server's, by a wrong clock perhaps.
+func isSomebodyElse(err error) bool {
+	var name x509.HostnameError
+	var authority x509.UnknownAuthorityError
+	var record tls.RecordHeaderError
+	return errors.As(err, &name) || errors.As(err, &authority) || errors.As(err, &record)
+}
+
+// isTimeout: a name that can't be resolved is no answer either.
+func isTimeout(err error) bool {
+	var resolve *net.DNSError
+	var timeout net.Error
+	return errors.As(err, &resolve) || errors.Is(err, context.Canceled) || errors.As(err, &timeout) && timeout.Timeout()
+}

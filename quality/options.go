@@ -1,0 +1,129 @@
+package quality
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"time"
+)
+
+const (
+	// defaultProbeTimeout is what other captive-portal checks take, and longer than any answer that a person waits for.
+	defaultProbeTimeout = 3 * time.Second
+	// leastInterval between probes, so that a mistake in the options doesn't become a flood.
+	leastInterval = 100 * time.Millisecond
+)
+
+// ErrClosed is returned after Close. It matches net.ErrClosed too.
+var ErrClosed = fmt.Errorf("quality: monitor closed: %w", net.ErrClosed)
+
+// Prober makes probes. Several may be under way at once.
+type Prober interface {
+	// Probe asks the server for a sign of life and returns when it is there, when the attempt failed, or soon after ctx
+	// ended, which Monitor.Close waits for. It calls connected, if the probe needed a new connection, as soon as there
+	// is one, with the time of the TCP handshake: so a server that takes connections and doesn't answer is told from a
+	// dead network. With p.Fresh it makes a new connection, whatever it has.
+	Probe(ctx context.Context, p Probe, connected func(handshake time.Duration)) Outcome
+}
+
+// Outcome is what came of a probe.
+type Outcome struct {
+	// Cause says why it failed; 0 says that the server answered.
+	Cause Cause
+	// RTT is the time from the request to the first byte of the answer on a connection that was open already. 0 says
+	// that it isn't known: the answer is a sign of life then and no round trip. The first one on a new connection has to
+	// stay unknown, since setting it up is in it.
+	RTT time.Duration
+}
+
+// Options configures a Monitor. PingURL or Prober is required; the zero value of everything else works.
+type Options struct {
+	// PingURL is what the default prober asks (GET): the server's /api/health/ping or the like. It has to answer 204 and
+	// to give the query's c back in the header Chatsdk-Challenge. No login is sent, and no redirect followed: that, any
+	// other page and the certificate of somebody else count as a portal's, 5xx, 429 and a refusal as trouble of the server.
+	PingURL string
+	// PingInterval is how long nothing may be heard before a probe is sent, instead of Effort.ProbeInterval, at least
+	// 100ms. 0, the default, is the effort's. SetEffort ends it.
+	PingInterval time.Duration
+	// Prober makes the probes instead of the default one, which Close doesn't close. Nil is the default one.
+	Prober Prober
+	// ProbeTimeout bounds one probe. Defaults to 3s.
+	ProbeTimeout time.Duration
+	// DialContext dials for the default prober. Nil is a net.Dialer, and then the environment's HTTP proxy is used.
+	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
+
+	// Effort defaults to Foreground.Effort(). Times between probes are at least 100ms, whatever it says.
+	Effort Effort
+
+	// Links tells what the operating system says of the network: it calls on with what is so at first, and then at each
+	// change, until ctx ends. up says whether there is a way out, changed whether addresses or the default route differ
+	// from those before. It runs on a goroutine of its own, and may end early: then nothing is told any more. Nil is none.
+	Links func(ctx context.Context, on func(up, changed bool)) error
+	// Sockets tells the counters of the sockets that live, each under an id of its own (see KindSocket). It is asked
+	// once a second while somebody watches or samples come in, by the monitor's goroutine, which mustn't be held up:
+	// it must not block. Nil is none.
+	Sockets func(tell func(socket uint64, c Counters))
+
+	// Logger takes each change. Nil logs nothing.
+	Logger *slog.Logger
+}
+
+// withDefaults checks a copy of the options and fills it. It makes no prober.
+func (o Options) withDefaults() (Options, error) {
+	switch {
+	case o.PingURL == "" && o.Prober == nil:
+		return o, errors.New("quality: set Options.PingURL to the server's ping address, or Options.Prober")
+	case o.PingInterval < 0 || o.PingInterval > 0 && o.PingInterval < leastInterval:
+		return o, fmt.Errorf("quality: Options.PingInterval is %v: use %v or more, or 0 for the effort's own", o.PingInterval, leastInterval)
+	}
+	if o.Prober == nil {
+		if _, err := pingURL(o.PingURL); err != nil {
+			return o, err
+		}
+	}
+	if o.PingInterval > 0 {
+		o.Effort.ProbeInterval = o.PingInterval
+	}
+	o.Effort = sane(o.Effort)
+	if o.ProbeTimeout <= 0 {
+		o.ProbeTimeout = defaultProbeTimeout
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o, nil
+}
+
+// sane fills an effort and keeps it from being a flood.
+func sane(e Effort) Effort {
+	e = e.filled()
+	e.ProbeInterval = max(e.ProbeInterval, leastInterval)
+	e.OfflineInterval = max(e.OfflineInterval, leastInterval)
+	e.AwayInterval = max(e.AwayInterval, leastInterval)
+	return e
+}
+
+func pingURL(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("quality: Options.PingURL: %w", redacted(err))
+	}
+	if (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" {
+		return nil, errors.New("quality: Options.PingURL has to be like https://chat.example.org/api/health/ping")
+	}
+	if u.User != nil {
+		return nil, errors.New("quality: Options.PingURL has a user in it: pings need no login, leave it out")
+	}
+	return u, nil
+}
+
+// redacted leaves out the address that could not be read: there may be a password in it.
+func redacted(err error) error {
+	if bad := (*url.Error)(nil); errors.As(err, &bad) {
+		return bad.Err
+	}
+	return err
+}
