@@ -134,7 +134,8 @@ func TestCountersOfItsOwnConnections(t *testing.T) {
 		return nil
 	}, func(r *rig) {
 		dial := r.net.Dialer("phone")
-		r.remake(quality.Options{PingURL: "http://server/ping?v=1", Sockets: sockets,
+		r.remake(quality.Options{
+			PingURL: "http://server/ping?v=1", Sockets: sockets,
 			DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 				conn, err := dial(ctx, network, addr)
 				if err != nil {
@@ -146,6 +147,7 @@ func TestCountersOfItsOwnConnections(t *testing.T) {
 					mu.Unlock()
 				}
 				return conn, nil
-			}})
+			},
+		})
 	}))
 }
