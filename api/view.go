@@ -69,8 +69,11 @@ func (a *attempt) over() (cause error, over bool) {
 	return nil, silence(a.silence.Load()).phase() == phaseDone
 }
 
-// cutShort cancels the attempt's context. The first cause counts.
+// cutShort cancels the attempt's context. The first cause counts, the caller's included.
 func (a *attempt) cutShort(cause error) {
+	if a.caller.Err() != nil { // it was first, though nobody looked
+		cause = context.Cause(a.caller)
+	}
 	a.cause.CompareAndSwap(nil, &cause)
 	if l := a.looked.Load(); l != nil {
 		l.cancel(*a.cause.Load())

@@ -46,6 +46,7 @@ func checkContext() error {
 		{"caller", 0, 2 * half, 0, -1, errCaller, 2 * half},
 		{"caller before the first look", 3 * half, 2 * half, 0, -1, errCaller, 3 * half},
 		{"caller after the timeout, before the first look", 8 * half, 6 * half, 0, -1, api.ErrTimeout, 8 * half},
+		{"caller, then the timeout, before the first look", 8 * half, 2 * half, 0, -1, errCaller, 8 * half},
 		{"client closed", 0, 0, 2 * half, -1, api.ErrClosed, 2 * half},
 		{"client closed before the first look", 3 * half, 0, 2 * half, -1, api.ErrClosed, 3 * half},
 	} {

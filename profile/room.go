@@ -1,8 +1,7 @@
 package profile
 
 import (
-	"errors"
-
+	"github.com/ncruces/go-sqlite3"
 	"github.com/ncruces/go-sqlite3/util/vfsutil"
 	"github.com/ncruces/go-sqlite3/vfs"
 )
@@ -55,7 +54,8 @@ func (r roomyFiles) OpenFilename(name *vfs.Filename, flags vfs.OpenFlag) (vfs.Fi
 	}
 	size, err := file.Size()
 	if err != nil {
-		return nil, out, errors.Join(err, file.Close())
+		_ = file.Close() // SQLite wants the first error as it is
+		return nil, out, err
 	}
 	return &roomyLog{File: file, size: size}, out, nil
 }
@@ -75,7 +75,8 @@ func (r roomyFiles) FullPathname(name string) (string, error) {
 	return vfs.Find(r.name).FullPathname(name)
 }
 
-// roomyLog is a log with room. Its one connection uses it by turns.
+// roomyLog is a log with room. It relies on the pragmas of this package: with locking_mode(exclusive) one connection uses it,
+// so that its size is known, and with synchronous(full) every commit is followed by Sync.
 type roomyLog struct {
 	vfs.File
 	size int64  // the file's
@@ -129,10 +130,12 @@ func (l *roomyLog) makeRoom(to int64) {
 	}
 }
 
-// ReadAt reads what was written.
+// ReadAt reads what was written. Where that can't be written after all, it isn't a full disk that SQLite hears of, for which
+// it may take back one statement and go on, but a read error, for which it takes back the whole transaction: what is lost
+// is of statements before, too.
 func (l *roomyLog) ReadAt(b []byte, off int64) (int, error) {
 	if err := l.flush(); err != nil {
-		return 0, err
+		return 0, sqlite3.IOERR_READ
 	}
 	return l.File.ReadAt(b, off)
 }
@@ -148,7 +151,7 @@ func (l *roomyLog) Sync(flags vfs.SyncFlag) error {
 // Size is the file's.
 func (l *roomyLog) Size() (int64, error) {
 	if err := l.flush(); err != nil {
-		return 0, err
+		return 0, sqlite3.IOERR_FSTAT
 	}
 	return l.File.Size()
 }
@@ -166,4 +169,10 @@ func (l *roomyLog) Truncate(size int64) error {
 }
 
 // Close writes what is left.
-func (l *roomyLog) Close() error { return errors.Join(l.flush(), l.File.Close()) }
+func (l *roomyLog) Close() error {
+	err := l.flush()
+	if closed := l.File.Close(); err == nil {
+		err = closed
+	}
+	return err
+}

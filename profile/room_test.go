@@ -160,7 +160,7 @@ func TestRoomyLogIsAFile(t *testing.T) {
 		p.log = profile.RoomyLog(p.disk)
 		for range 100 {
 			err := p.step()
-			if errors.Is(err, sqlite3.FULL) && p.disk.full {
+			if (errors.Is(err, sqlite3.FULL) || errors.Is(err, sqlite3.IOERR_READ)) && p.disk.full {
 				full++
 				break // who was told begins anew, as SQLite does
 			}
@@ -171,5 +171,24 @@ func TestRoomyLogIsAFile(t *testing.T) {
 	}
 	if full == 0 || full == 300 {
 		t.Errorf("the disk was full in %d of 300: nothing was tried", full)
+	}
+}
+
+// TestLostWriteIsAReadError: what was taken and finds no space when it is read is no full disk, for which SQLite may take
+// back one statement and keep those before it. Written again it is there.
+func TestLostWriteIsAReadError(t *testing.T) {
+	disk := &shortOfSpace{full: true}
+	log := profile.RoomyLog(disk)
+	if _, err := log.WriteAt([]byte("kept"), 0); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, 4)
+	if _, err := log.ReadAt(got, 0); !errors.Is(err, sqlite3.IOERR_READ) {
+		t.Errorf("the read ended with %v, want a read error", err)
+	}
+	disk.full = false
+	_, err := log.WriteAt([]byte("kept"), 0)
+	if err = errors.Join(err, log.Sync(0)); err != nil || !bytes.HasPrefix(disk.bytes, []byte("kept")) {
+		t.Errorf("written again: %q, %v", disk.bytes[:min(4, len(disk.bytes))], err)
 	}
 }
