@@ -177,16 +177,27 @@ func (p *uploadWorld) loss() float64 {
 	return float64(percent) / 100
 }
 
+// mostMisjudged bounds how often a run's clients may each take a link for dead that only loses segments.
+const mostMisjudged = 3
+
 // misjudged are the moments at which a link that loses segments was taken for dead, where none was broken: two losses in a
 // row do that on a path of which little is known yet. What was on its way there breaks off with it.
 func (p *uploadWorld) misjudged() (out []UploadFault) {
 	if p.loss() == 0 {
 		return nil
 	}
+	broken := UploadView{Faults: p.broke}
+	each := map[string]int{}
 	for _, e := range p.w.History.Events() {
-		if e.Kind == KindState && e.Reason == string(realtime.ReasonLinkDead) {
-			out = append(out, UploadFault{Client: e.Client, Name: "segments lost", From: e.At, To: e.At})
+		if e.Kind != KindState || e.Reason != string(realtime.ReasonLinkDead) ||
+			broken.excused(&Patch{Client: e.Client, Opened: e.At, Began: e.At, Ended: e.At}) {
+			continue
 		}
+		if each[e.Client]++; each[e.Client] > mostMisjudged {
+			p.problem("%s took a link for dead %d times that only lost segments", e.Client, each[e.Client])
+		}
+		p.r.Faults["link misjudged"]++
+		out = append(out, UploadFault{Client: e.Client, Name: "segments lost", From: e.At, To: e.At})
 	}
 	return out
 }
