@@ -62,10 +62,11 @@ const loadItems = 64
 
 // How long the owner looks out for the next of those who come together: as long as it takes a caller to be woken and to
 // ask again. Both bounds are a fraction of what a commit costs that they miss; the number is for where time stands still,
-// in tests, and the time for where others are busy.
+// in tests, and the time for where others are busy. gatherMost bounds it where they come one after the other.
 const (
 	gatherYields = 200
 	gatherTime   = 200 * time.Microsecond
+	gatherMost   = 5 * gatherTime
 )
 
 // load takes over what a former run left. What was under way then is sent again with its number. Queue.mu is held.
@@ -154,13 +155,14 @@ func (o *owner) run() {
 }
 
 // gather lets those come who were just told of a commit: most of them have another request, and share this one. Whoever
-// calls alone waits for nobody.
+// calls alone waits for nobody, but once for those who called before.
 func (o *owner) gather() {
-	most, last := 0, time.Now()
+	began := time.Now()
+	most, last := 0, began
 	for idle := 0; idle < gatherYields; idle++ {
 		runtime.Gosched()
 		n := o.q.pending()
-		if n >= o.callers || time.Since(last) > gatherTime {
+		if n >= o.callers || time.Since(last) > gatherTime || time.Since(began) > gatherMost {
 			return
 		}
 		if n > most {
