@@ -29,12 +29,16 @@ func (c *Client) SignIn(ctx context.Context, user, password string) error {
 	ctx, stop := c.bound(ctx)
 	defer stop()
 	rng := fork(c.opts.Rand)
+	var why error // of the last try that wasn't cut short: one that was knows nothing else
 	for wait := signInBase; ; wait = min(2*wait, signInCap) {
 		err := c.signIn(ctx, user, password)
 		var se *ServerError
 		var claim *ClaimError
 		if err == nil || errors.As(err, &claim) || errors.As(err, &se) && !se.Retryable() {
 			return err
+		}
+		if why == nil || !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
+			why = err
 		}
 		pause := time.Duration(rng.Int64N(int64(wait)))
 		if se != nil && se.RetryAfter > 0 {
@@ -45,7 +49,7 @@ func (c *Client) SignIn(ctx context.Context, user, password string) error {
 			if c.ctx.Err() != nil {
 				return ErrClosed
 			}
-			return errors.Join(ctx.Err(), err)
+			return errors.Join(ctx.Err(), why)
 		case <-time.After(pause):
 		}
 	}

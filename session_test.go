@@ -2,6 +2,10 @@ package chatsdk_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
 	"testing"
 	"time"
 
@@ -50,4 +54,35 @@ func caughtUpAfter(updates <-chan chatsdk.Update) time.Duration {
 		}
 	}
 	return time.Since(began)
+}
+
+// TestSignInSaysWhatWasWrong: the certificate isn't trusted, and the time is over in the middle of another try. What that
+// try has to tell is only that it was cut short.
+func TestSignInSaysWhatWasWrong(t *testing.T) {
+	bubble.Run(t, func(t *testing.T) {
+		dials := 0
+		c, err := chatsdk.Open(t.Context(), chatsdk.Options{
+			Server: "https://server", Store: chatsdk.InMemory(),
+			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				if dials++; dials == 1 {
+					return nil, &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}
+				}
+				<-ctx.Done()
+				return nil, ctx.Err()
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		err = c.SignIn(ctx, "ada", "correct horse")
+		if unknown := new(x509.UnknownAuthorityError); !errors.As(err, unknown) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("after %d dials: %v, want the untrusted certificate, and that the time is over", dials, err)
+		}
+		if dials < 2 {
+			t.Error("no other try was made")
+		}
+	})
 }
