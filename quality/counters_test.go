@@ -1,6 +1,7 @@
 package quality_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"testing"
 	"time"
@@ -113,6 +114,31 @@ func TestAnswersThatComeTogetherCountOnce(t *testing.T) {
 	}
 	if r := p.report(); r.Loss.Share > 0.02 || r.RTT.Samples != 61 {
 		t.Errorf("%+v %+v", r.Loss, r.RTT)
+	}
+}
+
+// The same where one that wasn't held up, on another connection, came first: it is one loss all the same, also when the
+// answers before are forgotten.
+func TestAnswersHeldUpBesideOneThatWasNotCountOnce(t *testing.T) {
+	p := play(quality.Foreground)
+	p.pings(15, 500*ms, 20*ms)
+	p.tell(quality.Sample{Kind: quality.KindRoundTrip, RTT: 20 * ms})
+	for range 15 {
+		p.tell(quality.Sample{Kind: quality.KindRoundTrip, RTT: 320 * ms})
+		p.wait(2 * ms)
+	}
+	for n := range 60 {
+		p.pings(1, 500*ms, 20*ms)
+		r := p.report()
+		if l := r.Loss; !(l.Share <= 0.05 && l.Low <= l.Share && l.Share <= l.High) { // so that NaN is found, too
+			t.Fatalf("%d answers later: %+v", n+1, l)
+		}
+		if _, err := json.Marshal(r.Metrics()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if l := p.report().Level; l > quality.Good {
+		t.Errorf("one loss in 76 made it %v", l)
 	}
 }
 

@@ -41,3 +41,13 @@ func (m *Monitor) SetWall(wall func() time.Time) { m.wall = wall }
 
 // Mailbox is how many samples may wait.
 const Mailbox = mailbox
+
+// LossOf is the probability of each class of loss when so many segments, and so many lost ones, were counted at one moment.
+func LossOf(counted ...[2]int) []float64 {
+	var f lossFilter
+	for _, c := range counted {
+		f.add(time.Second, c[0], c[1])
+	}
+	post := f.posterior(time.Second)
+	return post[:]
+}

@@ -46,12 +46,15 @@ func (f *lossFilter) add(now moment, n, k int) {
 	}
 }
 
+// mostKept is less than all, so that no rate ever becomes impossible: what was counted at the same moment could leave none.
+const mostKept = 1 - 1e-9
+
 // kept is how much of what is known still holds at a time.
 func (f *lossFilter) kept(now moment) float64 {
 	if !f.begun {
 		return 0
 	}
-	return math.Exp(-float64(now-f.at) / float64(lossHazard))
+	return min(math.Exp(-float64(now-f.at)/float64(lossHazard)), mostKept)
 }
 
 // aged is what the probabilities are by a time.

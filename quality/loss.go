@@ -145,11 +145,12 @@ func (w counts) report() Loss {
 	if w.n == 0 {
 		return Loss{}
 	}
-	l := Loss{Share: float64(w.k) / float64(w.n), Segments: w.n, Inferred: w.exchanges}
+	k := min(w.k, w.n) // an answer may be forgotten before the loss that was told of it a moment later
+	l := Loss{Share: float64(k) / float64(w.n), Segments: w.n, Inferred: w.exchanges}
 	if w.exchanges {
 		l.Share = 1 - math.Sqrt(1-l.Share)
 	}
-	l.Low, l.High = wilson(w.k, w.n)
+	l.Low, l.High = wilson(k, w.n)
 	if w.exchanges {
 		l.Low, l.High = 1-math.Sqrt(1-l.Low), 1-math.Sqrt(1-l.High)
 	}

@@ -46,6 +46,7 @@ type rttSample struct {
 	rtt  time.Duration
 	log  float64
 	late bool // looks like a retransmission
+	held bool // one that came together with it does, or did before this one took its place
 }
 
 // rttWindow holds the last round trips. The zero value is empty.
@@ -63,16 +64,18 @@ func (w *rttWindow) add(at moment, rtt time.Duration) (own, late bool) {
 	late = w.isLate(rtt)
 	if last := w.n - 1; last >= 0 && at-w.s[last].at < clump {
 		old := w.s[last]
+		counted := old.late || old.held
 		if rtt < old.rtt {
-			w.s[last] = rttSample{at, rtt, math.Log(float64(rtt)), w.isLate(rtt)}
+			w.s[last] = rttSample{at: at, rtt: rtt, log: math.Log(float64(rtt)), late: late}
 			w.measure()
 		}
-		return false, late && !old.late
+		w.s[last].held = counted || late
+		return false, late && !counted
 	}
 	if w.n == rttSamples {
 		w.drop(1)
 	}
-	w.s[w.n] = rttSample{at, rtt, math.Log(float64(rtt)), late}
+	w.s[w.n] = rttSample{at: at, rtt: rtt, log: math.Log(float64(rtt)), late: late}
 	w.n++
 	w.measure()
 	return true, late
