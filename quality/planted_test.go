@@ -8,7 +8,6 @@ import (
 
 // TestPlantedMistakesAreFound plants each mistake and wants the check of the test that is there for it to fail.
 func TestPlantedMistakesAreFound(t *testing.T) {
-	defer quality.Plant(quality.BugNone)
 	for name, row := range map[string]struct {
 		bug   quality.Bug
 		check func() error
@@ -28,21 +27,12 @@ func TestPlantedMistakesAreFound(t *testing.T) {
 		"an outage is a round trip":      {quality.BugOutageRTT, checkOutage, "TestAnswerAfterAnOutageIsNoRoundTrip"},
 		"counters run backwards":         {quality.BugBackwards, checkBackwards, "TestCountersThatRunBackwardsAreRefused"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			quality.Plant(row.bug)
-			defer quality.Plant(quality.BugNone)
-			err := row.check()
-			if err == nil {
-				t.Fatalf("%s doesn't find it", row.test)
-			}
-			t.Logf("%s: %v", row.test, err)
-		})
+		finds(t, name, row.bug, row.test, func(*testing.T) error { return row.check() })
 	}
 }
 
 // TestPlantedMistakesOfTheMonitorAreFound does the same to the monitor.
 func TestPlantedMistakesOfTheMonitorAreFound(t *testing.T) {
-	defer quality.Plant(quality.BugNone)
 	for name, row := range map[string]struct {
 		bug   quality.Bug
 		check func(*testing.T) error
@@ -57,16 +47,21 @@ func TestPlantedMistakesOfTheMonitorAreFound(t *testing.T) {
 		"a fresh probe by the old connection": {quality.BugOneConnection, checkChanged, "TestNetworkChanged"},
 		"failed transports stay":              {quality.BugDialsStay, checkClose, "TestCloseLeavesNothing"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			quality.Plant(row.bug)
-			defer quality.Plant(quality.BugNone)
-			err := row.check(t)
-			if err == nil {
-				t.Fatalf("%s doesn't find it", row.test)
-			}
-			t.Logf("%s: %v", row.test, err)
-		})
+		finds(t, name, row.bug, row.test, row.check)
 	}
+}
+
+// finds plants a mistake and wants the check of a test to fail.
+func finds(t *testing.T, name string, bug quality.Bug, test string, check func(*testing.T) error) {
+	t.Run(name, func(t *testing.T) {
+		quality.Plant(bug)
+		defer quality.Plant(quality.BugNone)
+		err := check(t)
+		if err == nil {
+			t.Fatalf("%s doesn't find it", test)
+		}
+		t.Logf("%s: %v", test, err)
+	})
 }
 
 func holds(t *testing.T, check func() error) {
