@@ -374,18 +374,24 @@ func TestRealSockets(t *testing.T) {
 	}
 }
 
-func TestTLS(t *testing.T) {
+// startTLS starts a server on a real port, over TLS. client trusts it; stop ends it, and returns what was wrong.
+func startTLS(t *testing.T) (h *house, addr string, client *http.Client, stop func() error) {
+	t.Helper()
 	lent := httptest.NewTLSServer(nil) // for its certificate, and a client that trusts it
-	defer lent.Close()
-	h := start(t, func(c *server.Config) { c.TLS = &tls.Config{Certificates: lent.TLS.Certificates} })
+	t.Cleanup(lent.Close)
+	h = start(t, func(c *server.Config) { c.TLS = &tls.Config{Certificates: lent.TLS.Certificates} })
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	served := make(chan error, 1)
 	go func() { served <- h.s.Serve(ln) }()
-	conn, _, err := websocket.Dial(t.Context(), "wss://"+ln.Addr().String()+"/connection/websocket",
-		&websocket.DialOptions{HTTPClient: lent.Client()})
+	return h, ln.Addr().String(), lent.Client(), func() error { return errors.Join(h.s.Kill(), <-served) }
+}
+
+func TestTLS(t *testing.T) {
+	h, addr, client, stop := startTLS(t)
+	conn, _, err := websocket.Dial(t.Context(), "wss://"+addr+"/connection/websocket", &websocket.DialOptions{HTTPClient: client})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -396,7 +402,7 @@ func TestTLS(t *testing.T) {
 	if _, data, err := conn.Read(t.Context()); err != nil || !strings.Contains(string(data), `"connect"`) {
 		t.Fatalf("%s, %v", data, err)
 	}
-	if err := errors.Join(h.s.Kill(), <-served); err != nil {
+	if err := stop(); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := conn.Read(t.Context()); err == nil {

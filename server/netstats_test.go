@@ -1,11 +1,8 @@
 package server_test
 
 import (
-	"crypto/tls"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -16,7 +13,6 @@ import (
 	"github.com/chatsdk/chatsdk/faultnet"
 	"github.com/chatsdk/chatsdk/internal/bubble"
 	"github.com/chatsdk/chatsdk/internal/wire"
-	"github.com/chatsdk/chatsdk/server"
 	"github.com/coder/websocket"
 )
 
@@ -88,16 +84,8 @@ func netStatsReply(t *testing.T, url, token string, client *http.Client) string 
 
 // TestNetStatsOfARealSocket asks a kernel, through TLS.
 func TestNetStatsOfARealSocket(t *testing.T) {
-	lent := httptest.NewTLSServer(nil) // for its certificate, and a client that trusts it
-	defer lent.Close()
-	h := start(t, func(c *server.Config) { c.TLS = &tls.Config{Certificates: lent.TLS.Certificates} })
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	served := make(chan error, 1)
-	go func() { served <- h.s.Serve(ln) }()
-	reply := netStatsReply(t, "wss://"+ln.Addr().String(), h.token("alice"), lent.Client())
+	h, addr, client, stop := startTLS(t)
+	reply := netStatsReply(t, "wss://"+addr, h.token("alice"), client)
 	var f struct {
 		RPC struct{ Data wire.NetStats }
 	}
@@ -115,7 +103,7 @@ func TestNetStatsOfARealSocket(t *testing.T) {
 			t.Errorf("%s", reply)
 		}
 	}
-	if err := errors.Join(h.s.Kill(), <-served); err != nil {
+	if err := stop(); err != nil {
 		t.Fatal(err)
 	}
 }
