@@ -52,7 +52,7 @@ var mayImport = map[string][]string{
 	"examples/...":  append([]string{".", "profile", "web"}, leaves...),
 	"internal/wire": nil, "internal/backoff": nil, "internal/notify": nil,
 	"internal/bubble": nil, "internal/archtest": nil, "internal/sqlitefile": nil,
-	"internal/tcpinfo": nil, "internal/linkwatch": nil,
+	"internal/tcpinfo": nil, "internal/linkwatch": nil, "internal/netns": nil,
 	"internal/doctor":     {"profile", "token"}, // for the command line; looks at a client's files and not at its code
 	"profile/profiletest": nil,                  // a disk that fails, for whoever opens a profile on it
 }
@@ -61,7 +61,7 @@ var mayImport = map[string][]string{
 var standardOnly = []string{"faultnet", "internal/backoff", "internal/notify", "internal/wire", "internal/bubble"}
 
 // testKits may import testing; everything else that isn't a test must run where there is no test.
-var testKits = []string{"internal/bubble", "server/storetest", "token/tokentest", "inbox/inboxtest", "outbox/outboxtest", "upload/uploadtest"}
+var testKits = []string{"internal/bubble", "internal/netns", "server/storetest", "token/tokentest", "inbox/inboxtest", "outbox/outboxtest", "upload/uploadtest"}
 
 // neverReach lists what a package must not reach, directly or through others. A pattern ends in "/..." to take in
 // what lies below; ours begin with "./".

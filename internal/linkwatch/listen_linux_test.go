@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"syscall"
@@ -12,35 +11,21 @@ import (
 	"time"
 
 	"github.com/chatsdk/chatsdk/internal/linkwatch"
+	"github.com/chatsdk/chatsdk/internal/netns"
 )
-
-// realChild marks the process in which TestRealLinks has a network of its own.
-const realChild = "CHATSDK_TEST_REAL_LINKS"
 
 // TestRealLinks lets a real kernel tell of real interfaces, in a network namespace where nobody else is: with what the
 // kernel says, and by looking alone.
 func TestRealLinks(t *testing.T) {
-	if os.Getenv(realChild) != "" {
+	out := netns.Run(t, func(t *testing.T) {
 		t.Run("told", func(t *testing.T) { changeRealLinks(t, linkwatch.Options{Interval: time.Hour}) })
 		t.Run("looking", func(t *testing.T) {
 			deaf := func(context.Context, func()) error { return os.ErrPermission }
 			changeRealLinks(t, linkwatch.Options{Interval: 10 * time.Millisecond, Listen: deaf})
 		})
-		return
-	}
-	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestRealLinks$", "-test.v", "-test.timeout=1m")
-	child.Env = append(os.Environ(), realChild+"=1")
-	child.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET,
-		UidMappings: []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}},
-		GidMappings: []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
-	}
-	out, err := child.CombinedOutput()
-	if child.Process == nil {
-		t.Skipf("this machine allows no user and network namespace: %v", err)
-	}
-	if err != nil || !strings.Contains(string(out), "--- PASS: TestRealLinks/told") {
-		t.Fatalf("%v\n%s", err, out)
+	})
+	if out != "" && !strings.Contains(out, "--- PASS: TestRealLinks/told") {
+		t.Fatal(out)
 	}
 }
 
@@ -113,27 +98,27 @@ func changeRealLinks(t *testing.T, options linkwatch.Options) {
 	if e := <-events; e != (linkwatch.Event{}) {
 		t.Fatalf("a namespace with nothing but a loopback: %+v", e)
 	}
-	ip(t, "link add docker0 type veth peer name veth0")
-	ip(t, "link set docker0 up")
-	ip(t, "link set veth0 up")
-	ip(t, "addr add 172.17.0.1/16 dev docker0")
+	netns.IP(t, "link add docker0 type veth peer name veth0")
+	netns.IP(t, "link set docker0 up")
+	netns.IP(t, "link set veth0 up")
+	netns.IP(t, "addr add 172.17.0.1/16 dev docker0")
 	if links, err := linkwatch.LookAtSystem(); err != nil {
 		t.Fatal(err)
 	} else if up, path := linkwatch.Judge(links); up {
 		t.Errorf("a container is a way out: %q", path)
 	}
-	ip(t, "link add up0 type veth peer name up1")
-	ip(t, "link set up0 up")
-	ip(t, "link set up1 up")
-	ip(t, "addr add 192.0.2.5/24 dev up0")
+	netns.IP(t, "link add up0 type veth peer name up1")
+	netns.IP(t, "link set up0 up")
+	netns.IP(t, "link set up1 up")
+	netns.IP(t, "addr add 192.0.2.5/24 dev up0")
 	until("an address", true)
-	ip(t, "route add default via 192.0.2.1")
-	ip(t, "addr add 198.51.100.5/24 dev up1")
+	netns.IP(t, "route add default via 192.0.2.1")
+	netns.IP(t, "addr add 198.51.100.5/24 dev up1")
 	until("another address", true)
-	ip(t, "link set up1 down") // takes the carrier of the other end along
+	netns.IP(t, "link set up1 down") // takes the carrier of the other end along
 	until("the cable is out", false)
-	ip(t, "link del up0")
-	ip(t, "link del docker0")
+	netns.IP(t, "link del up0")
+	netns.IP(t, "link del docker0")
 	cancel()
 	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Errorf("Watch returned %v", err)
@@ -142,12 +127,5 @@ func changeRealLinks(t *testing.T, options linkwatch.Options) {
 	case e := <-events:
 		t.Errorf("one event more: %+v", e)
 	default:
-	}
-}
-
-func ip(t *testing.T, args string) {
-	t.Helper()
-	if out, err := exec.CommandContext(t.Context(), "ip", strings.Fields(args)...).CombinedOutput(); err != nil {
-		t.Fatalf("ip %s: %v\n%s", args, err, out)
 	}
 }
