@@ -149,9 +149,13 @@ func (v *UploadView) checkBytes(path string, problem tell) {
 // excused says whether a request broke because of a fault.
 func (v *UploadView) excused(p *Patch) bool {
 	return slices.ContainsFunc(v.Faults, func(f UploadFault) bool {
-		return (f.Client == "" || f.Client == p.Client) && !p.Opened.After(f.To.Add(aftermath)) && !p.Ended.Before(f.From) &&
-			!p.Began.After(f.To.Add(aftermath))
+		return f.touches(p.Client, p.Opened, p.Ended) && !p.Began.After(f.To.Add(aftermath))
 	})
+}
+
+// touches says whether a fault, or what comes of it, concerns a client at some time from begin to end.
+func (f *UploadFault) touches(client string, begin, end time.Time) bool {
+	return (f.Client == "" || f.Client == client) && !begin.After(f.To.Add(aftermath)) && !end.Before(f.From)
 }
 
 // spent sums up the bytes of all copies: sent, sent again, and in flight when requests broke.

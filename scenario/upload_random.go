@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -186,11 +187,10 @@ func (p *uploadWorld) misjudged() (out []UploadFault) {
 	if p.loss() == 0 {
 		return nil
 	}
-	broken := UploadView{Faults: p.broke}
 	each := map[string]int{}
 	for _, e := range p.w.History.Events() {
-		if e.Kind != KindState || e.Reason != string(realtime.ReasonLinkDead) ||
-			broken.excused(&Patch{Client: e.Client, Opened: e.At, Began: e.At, Ended: e.At}) {
+		broken := func(f UploadFault) bool { return f.touches(e.Client, e.At, e.At) }
+		if e.Kind != KindState || e.Reason != string(realtime.ReasonLinkDead) || slices.ContainsFunc(p.broke, broken) {
 			continue
 		}
 		if each[e.Client]++; each[e.Client] > mostMisjudged {

@@ -60,9 +60,16 @@ func (o *fileOptions) add(c *cobra.Command) {
 	c.Flags().DurationVar(&o.wait, "wait", 0, "how long to try; 0 tries until it is done")
 }
 
-// run opens a client for a user, whose account the profile is from now on, and closes it after body, for which --wait
-// counts. What take does on the disk before it, if it isn't nil, has the time that it needs.
-func (o *fileOptions) run(cmd *cobra.Command, take func(ctx context.Context, client *chatsdk.Client) error, body func(ctx context.Context, client *chatsdk.Client, signIn func() error) error) (err error) {
+type (
+	// takeFile does what is done on the disk, before anything is sent.
+	takeFile func(ctx context.Context, client *chatsdk.Client) error
+	// moveFile does the rest.
+	moveFile func(ctx context.Context, client *chatsdk.Client, signIn func() error) error
+)
+
+// run opens a client for a user, whose account the profile is from now on, and closes it after move, for which --wait
+// counts. take, if it isn't nil, has the time that it needs.
+func (o *fileOptions) run(cmd *cobra.Command, take takeFile, move moveFile) (err error) {
 	password, err := o.password()
 	if err != nil {
 		return err
@@ -99,7 +106,7 @@ func (o *fileOptions) run(cmd *cobra.Command, take func(ctx context.Context, cli
 		ctx, cancel = context.WithTimeout(ctx, o.wait)
 	}
 	defer cancel()
-	return body(ctx, client, func() error {
+	return move(ctx, client, func() error {
 		if _, _, in := client.Session(); !in {
 			if password == "" {
 				return &codedError{exitSignedOut, errors.New("not signed in"), "give --user and --password-file"}
