@@ -21,9 +21,9 @@ func newDoctor() *cobra.Command {
 addresses over IPv4 and IPv6 (tcp), its certificate (tls), a proxy, a captive portal, the server itself, the WebSocket, this
 machine's clock, and of the profile its session and its disk.
 
-It takes 20 seconds at most, and changes nothing: a session is looked at and not renewed. Without --server the profile's own
-server is looked at; without --profile session and disk are left out. HTTP calls go through HTTPS_PROXY and HTTP_PROXY, as
-those of a client.
+It takes 20 seconds at most, and mends nothing: a session is looked at and not renewed. A profile is opened for it as by any
+command, so that one of an older version is brought forward. Without --server the profile's own server is looked at; without
+--profile session and disk are left out. HTTP calls go through HTTPS_PROXY and HTTP_PROXY, as those of a client.
 
 Each check is ok, warn, FAIL, or skip where something that it needs failed or wasn't given. The exit code is 0 if none failed,
 warnings or not. Else a captive portal decides, since it explains what else fails, or the first check that failed, in the

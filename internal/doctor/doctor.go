@@ -1,8 +1,10 @@
 // Package doctor looks at everything between a client and its server, and at the client's folder, and says of each thing
 // what works, what doesn't, and what a person can do.
 //
-// It changes nothing: a session is looked at and not renewed, a profile that isn't there isn't made. Nothing secret goes
-// to anybody who hasn't proved to be the server, and no secret is in what it says.
+// It mends nothing: a session is looked at and not renewed, a profile that isn't there isn't made. But a profile is held
+// while it is looked at, and one of an older version brought forward, as by whatever opens it; and a block is written into
+// its folder and removed. Nothing secret goes to anybody who hasn't proved to be the server, as far as http:// allows a proof, and no
+// secret is in what it says.
 package doctor
 
 import (
