@@ -50,3 +50,9 @@ func Plant(t *testing.T, b Bug) {
 
 // JSONLen is jsonLen.
 var JSONLen = jsonLen
+
+// GatherYields is how often the owner looks for callers in vain.
+const GatherYields = gatherYields
+
+// Gather is gather.
+var Gather = gather

@@ -44,3 +44,31 @@ func TestCallersShareACommit(t *testing.T) {
 		}
 	})
 }
+
+// TestGatherWaitsForThoseWhoComeOnly counts how often it is looked for callers. Time stands still meanwhile.
+func TestGatherWaitsForThoseWhoComeOnly(t *testing.T) {
+	bubble.Run(t, func(t *testing.T) {
+		const each = 10 // looks until one more is there
+		for _, row := range []struct {
+			name          string
+			callers, come int
+			there         int // from the beginning
+			want          int
+		}{
+			{"alone, and there", 1, 1, 1, 1},
+			{"all there", 8, 8, 8, 1},
+			{"one after the other", 8, 8, 0, 8 * each},
+			{"half of them never come", 8, 4, 0, 4*each + outbox.GatherYields - 1},
+			{"nobody comes", 8, 0, 0, outbox.GatherYields},
+		} {
+			looks := 0
+			got := outbox.Gather(row.callers, func() int {
+				looks++
+				return min(row.there+looks/each, row.come)
+			})
+			if got != row.want || got != looks {
+				t.Errorf("%s: %d looks (%d), want %d", row.name, got, looks, row.want)
+			}
+		}
+	})
+}

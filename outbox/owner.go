@@ -145,7 +145,7 @@ func (o *owner) run() {
 		case <-o.q.ctx.Done():
 			return
 		case <-o.q.wake:
-			o.gather()
+			gather(o.callers, o.q.pending)
 			o.takeRequests()
 		case f := <-o.landed:
 			o.land(f)
@@ -155,20 +155,22 @@ func (o *owner) run() {
 }
 
 // gather lets those come who were just told of a commit: most of them have another request, and share this one. Whoever
-// calls alone waits for nobody, but once for those who called before.
-func (o *owner) gather() {
+// calls alone waits for nobody, but once for those who called before. It returns how often it looked for them.
+func gather(callers int, pending func() int) (looks int) {
 	began := time.Now()
 	most, last := 0, began
 	for idle := 0; idle < gatherYields; idle++ {
 		runtime.Gosched()
-		n := o.q.pending()
-		if n >= o.callers || time.Since(last) > gatherTime || time.Since(began) > gatherMost {
-			return
+		looks++
+		n := pending()
+		if n >= callers || time.Since(last) > gatherTime || time.Since(began) > gatherMost {
+			break
 		}
 		if n > most {
 			most, last, idle = n, time.Now(), 0
 		}
 	}
+	return looks
 }
 
 // takeRequests does all that wait in one transaction, so that callers share its cost.
