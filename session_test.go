@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"net"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -60,11 +61,11 @@ func caughtUpAfter(updates <-chan chatsdk.Update) time.Duration {
 // try has to tell is only that it was cut short.
 func TestSignInSaysWhatWasWrong(t *testing.T) {
 	bubble.Run(t, func(t *testing.T) {
-		dials := 0
+		var dials atomic.Int32 // each on a goroutine of the transport's
 		c, err := chatsdk.Open(t.Context(), chatsdk.Options{
 			Server: "https://server", Store: chatsdk.InMemory(),
 			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-				if dials++; dials == 1 {
+				if dials.Add(1) == 1 {
 					return nil, &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}
 				}
 				<-ctx.Done()
@@ -79,9 +80,9 @@ func TestSignInSaysWhatWasWrong(t *testing.T) {
 		defer cancel()
 		err = c.SignIn(ctx, "ada", "correct horse")
 		if unknown := new(x509.UnknownAuthorityError); !errors.As(err, unknown) || !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("after %d dials: %v, want the untrusted certificate, and that the time is over", dials, err)
+			t.Errorf("after %d dials: %v, want the untrusted certificate, and that the time is over", dials.Load(), err)
 		}
-		if dials < 2 {
+		if dials.Load() < 2 {
 			t.Error("no other try was made")
 		}
 	})
