@@ -13,6 +13,7 @@ import (
 	"github.com/chatsdk/chatsdk/inbox"
 	"github.com/chatsdk/chatsdk/internal/wire"
 	"github.com/chatsdk/chatsdk/outbox"
+	"github.com/chatsdk/chatsdk/quality"
 	"github.com/chatsdk/chatsdk/realtime"
 	"github.com/chatsdk/chatsdk/token"
 )
@@ -31,6 +32,7 @@ type Client struct {
 	queue   *outbox.Queue
 	inbox   *inbox.Inbox
 	up      uploads
+	quality *quality.Monitor
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -82,6 +84,9 @@ func (c *Client) open(ctx context.Context) (err error) {
 	if c.tokens, err = c.session(); err != nil {
 		return err
 	}
+	if err := c.openQuality(); err != nil {
+		return err
+	}
 	if err := c.ep.open(o, c.http, c.tokens); err != nil {
 		return err
 	}
@@ -123,6 +128,9 @@ func (c *Client) open(ctx context.Context) (err error) {
 	if err := c.rt.Start(); err != nil {
 		return err
 	}
+	if err := c.quality.Start(); err != nil { // its news reach all parts
+		return err
+	}
 	c.wg.Go(c.followConnection)
 	c.wg.Go(c.followSession)
 	return nil
@@ -141,6 +149,9 @@ func (c *Client) Close() error {
 		// The connection first: its last events may still reach the queue and the inbox.
 		if c.rt != nil {
 			errs = append(errs, c.rt.Close())
+		}
+		if c.quality != nil {
+			errs = append(errs, c.quality.Close())
 		}
 		if c.up.queue != nil {
 			errs = append(errs, c.up.queue.Close())
@@ -198,6 +209,7 @@ func (c *Client) onRoundTrip(rtt time.Duration, err error) {
 func (c *Client) Connect() {
 	now := time.Now()
 	c.trying.CompareAndSwap(nil, &now)
+	c.quality.SetProbing(true)
 	c.rt.Connect()
 }
 
@@ -205,6 +217,7 @@ func (c *Client) Connect() {
 // in the same moment may still leave. Watch tells when the connection is closed.
 func (c *Client) Disconnect() {
 	c.trying.Store(nil)
+	c.quality.SetProbing(false)
 	c.rt.Disconnect()
 }
 
@@ -228,6 +241,12 @@ func (c *Client) onReached() {
 // NetworkChanged tells the client that the device's network changed (another Wi-Fi, a new address, back from
 // airplane mode): a waiting or pending attempt starts anew, and a live connection is checked at once.
 func (c *Client) NetworkChanged() {
+	c.quality.NetworkChanged()
+	c.moved()
+}
+
+// moved tells everybody but the monitor that the network is another one.
+func (c *Client) moved() {
 	c.tokens.NetworkChanged()
 	c.ep.api.NetworkChanged()
 	c.ep.auth.NetworkChanged()
@@ -238,7 +257,10 @@ func (c *Client) NetworkChanged() {
 
 // SetProfile changes how much effort goes into being quick: realtime.Foreground while somebody is waiting,
 // realtime.Background while nobody is.
-func (c *Client) SetProfile(p realtime.Profile) { c.rt.SetProfile(p) }
+func (c *Client) SetProfile(p realtime.Profile) {
+	c.rt.SetProfile(p)
+	c.quality.SetEffort(effortOf(p))
+}
 
 // CreateChannel makes a channel. A private one answers only its members, of which the caller is one.
 func (c *Client) CreateChannel(ctx context.Context, name string, private bool, members ...string) error {

@@ -40,6 +40,9 @@ type Options struct {
 	// Profile is how much effort goes into being quick. Defaults to realtime.Foreground.
 	Profile realtime.Profile
 
+	// Quality says how the network is measured. The zero value works.
+	Quality QualityOptions
+
 	// DialContext makes every network connection. Defaults to that of a net.Dialer.
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
 

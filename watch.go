@@ -6,6 +6,7 @@ import (
 
 	"github.com/chatsdk/chatsdk/inbox"
 	"github.com/chatsdk/chatsdk/outbox"
+	"github.com/chatsdk/chatsdk/quality"
 	"github.com/chatsdk/chatsdk/realtime"
 	"github.com/chatsdk/chatsdk/token"
 	"github.com/chatsdk/chatsdk/upload"
@@ -19,6 +20,7 @@ type Update struct {
 	Channel    *inbox.Change       // a channel caught up, or fell behind
 	Session    *token.Change       // the session moved
 	Store      *outbox.StoreChange // the queue's store can't write any more, or can again
+	Quality    *quality.Change     // the network became better or worse, or another reason for what it is was found
 }
 
 // Status is the client's state at one moment.
@@ -32,6 +34,7 @@ type Status struct {
 	Uploads    upload.Snapshot
 	Channels   map[string]inbox.Snapshot // those joined
 	Durable    bool
+	Quality    quality.Report
 }
 
 // State returns a snapshot that is the caller's own.
@@ -41,7 +44,7 @@ func (c *Client) State() Status {
 		Server: c.ep.base.String(), User: user, Device: c.device, Session: c.tokens.State(),
 		Connection: c.rt.State(), Queue: c.queue.State(), Durable: c.queue.Durable(),
 		Uploads:  c.up.queue.State(),
-		Channels: map[string]inbox.Snapshot{},
+		Channels: map[string]inbox.Snapshot{}, Quality: c.quality.State(),
 	}
 	c.mu.Lock()
 	names := make([]string, 0, len(c.channels))
@@ -55,7 +58,7 @@ func (c *Client) State() Status {
 	return st
 }
 
-// Watch delivers the present state of the connection and the session at once, and then each change of them, of the
+// Watch delivers the present state of the connection, of the session and of the network at once, and then each change of them, of the
 // queued messages and of the channels, until ctx or the client ends; then the channel is closed. What happens on a
 // connection comes after the news of the connection itself. Changes of queued messages are never left out; where the
 // reader is slow, those of the connection, of the session and of each channel may be merged into the newest.
@@ -66,7 +69,7 @@ func (c *Client) Watch(ctx context.Context) <-chan Update {
 	w := watch{
 		ctx: ctx, out: out, state: c.rt.State,
 		conn: c.rt.Watch(ctx), entries: c.queue.Watch(ctx), channels: c.inbox.Watch(ctx), sessions: c.tokens.Watch(ctx),
-		stores: c.queue.WatchStore(ctx),
+		stores: c.queue.WatchStore(ctx), quality: c.quality.Watch(ctx),
 	}
 	ok := c.spawn(func() {
 		defer close(out)
@@ -90,12 +93,13 @@ type watch struct {
 	channels <-chan inbox.Change
 	sessions <-chan token.Change
 	stores   <-chan outbox.StoreChange
+	quality  <-chan quality.Change
 	failing  bool      // the last one that was passed on said so
 	told     time.Time // At of the last change of the connection that was passed on
 }
 
 func (w *watch) run() {
-	for w.conn != nil || w.entries != nil || w.channels != nil || w.sessions != nil || w.stores != nil {
+	for w.conn != nil || w.entries != nil || w.channels != nil || w.sessions != nil || w.stores != nil || w.quality != nil {
 		select {
 		case v, ok := <-w.conn:
 			w.connection(v, ok)
@@ -119,6 +123,12 @@ func (w *watch) run() {
 			w.follow(Update{Session: &v})
 		case v, ok := <-w.stores:
 			w.store(v, ok)
+		case v, ok := <-w.quality:
+			if !ok {
+				w.quality = nil
+				continue
+			}
+			w.put(Update{Quality: &v})
 		}
 	}
 }

@@ -3,6 +3,7 @@ package quality
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -27,6 +28,7 @@ type httpProber struct {
 	timeout time.Duration
 	dial    func(ctx context.Context, network, addr string) (net.Conn, error)
 	proxy   func(*http.Request) (*url.URL, error)
+	tls     *tls.Config
 	dials   sync.WaitGroup
 
 	mu     sync.Mutex // guards below
@@ -42,7 +44,7 @@ func newHTTPProber(o Options) (*httpProber, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &httpProber{url: u, timeout: o.ProbeTimeout, dial: o.DialContext}
+	p := &httpProber{url: u, timeout: o.ProbeTimeout, dial: o.DialContext, tls: o.TLSConfig}
 	if p.dial == nil {
 		p.dial, p.proxy = new(net.Dialer).DialContext, http.ProxyFromEnvironment
 	}
@@ -65,7 +67,7 @@ func (p *httpProber) pick(fresh bool) *http.Transport {
 		return p.kept
 	}
 	return &http.Transport{
-		DialContext: p.connect, Proxy: p.proxy, IdleConnTimeout: idleFor, MaxIdleConnsPerHost: 2,
+		DialContext: p.connect, Proxy: p.proxy, TLSClientConfig: p.tls.Clone(), IdleConnTimeout: idleFor, MaxIdleConnsPerHost: 2,
 		TLSHandshakeTimeout: p.timeout, MaxResponseHeaderBytes: mostHeader, DisableCompression: true,
 	}
 }

@@ -49,6 +49,7 @@ type Monitor struct {
 // asked is what callers want of the owner.
 type asked struct {
 	effort  *Effort
+	probing *bool
 	changed bool // the network
 }
 
@@ -185,6 +186,10 @@ func (m *Monitor) SetEffort(e Effort) {
 	e = sane(e)
 	m.ask(func(a *asked) { a.effort = &e })
 }
+
+// SetProbing says whether probes are made, which is so at first. Without them the monitor goes by what it is told, and by
+// what it was told before for as long as that is young enough: where nobody wants the server there is nothing to send.
+func (m *Monitor) SetProbing(on bool) { m.ask(func(a *asked) { a.probing = &on }) }
 
 func (m *Monitor) ask(f func(*asked)) {
 	m.mu.Lock()

@@ -2,6 +2,7 @@ package quality
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -52,6 +53,12 @@ type Options struct {
 	Prober Prober
 	// ProbeTimeout bounds one probe. Defaults to 3s.
 	ProbeTimeout time.Duration
+	// Ping is asked first for each probe that needs no new connection: whoever has a connection to the server open sends
+	// a ping over it and tells by Observe, as SourcePing, that it began and what came of it. false says that there is no
+	// such connection, and the prober gets the probe. It is called by the monitor's goroutine and must not block. Nil is none.
+	Ping func() bool
+	// TLSConfig is the default prober's, for https. Nil means the system's roots.
+	TLSConfig *tls.Config
 	// DialContext dials for the default prober. Nil is a net.Dialer, and then the environment's HTTP proxy is used.
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
 

@@ -36,6 +36,7 @@ type Probe struct {
 
 // probeState is what was probed.
 type probeState struct {
+	resting   bool   // no probes are wanted
 	burst     int    // probes that are wanted soon
 	lastProbe moment // when one began last
 }
@@ -45,6 +46,12 @@ func (e *Estimator) probed() {
 	e.lastProbe = e.now
 	e.burst = max(e.burst-1, 0)
 }
+
+// pinged is told that somebody was asked for a probe. Its Begin, which takes its place in a burst, will be told.
+func (e *Estimator) pinged() { e.lastProbe = e.now }
+
+// SetProbing says whether WantProbe may ask for probes, which it does at first.
+func (e *Estimator) SetProbing(on bool) { e.resting = !on }
 
 // WantProbe says whether a probe should be made now. It says so until the probe's Begin is told.
 func (e *Estimator) WantProbe(now time.Time) (Probe, bool) {
@@ -56,6 +63,9 @@ func (e *Estimator) WantProbe(now time.Time) (Probe, bool) {
 
 // nextProbe is the next probe and when it should be made; never if too many are outstanding.
 func (e *Estimator) nextProbe() (Probe, moment) {
+	if e.resting {
+		return Probe{}, never
+	}
 	probes := 0
 	for _, x := range e.open[:e.opens] {
 		if x.source == SourcePing {

@@ -144,6 +144,12 @@ func (o *owner) obey() {
 	if want.effort != nil {
 		o.e.SetEffort(*want.effort)
 	}
+	if want.probing != nil {
+		o.e.SetProbing(*want.probing)
+		if !*want.probing {
+			o.end()
+		}
+	}
 	if want.changed {
 		o.networkChanged()
 		o.take(Sample{Kind: KindLink, At: time.Now(), Link: LinkChanged})
@@ -254,6 +260,11 @@ func (o *owner) probe(now time.Time) {
 
 // launch begins a probe.
 func (o *owner) launch(p Probe, now time.Time) bool {
+	if !p.Fresh && o.m.o.Ping != nil && o.m.o.Ping() {
+		o.e.pinged() // its Begin is on its way here
+		o.counts.Probes++
+		return false
+	}
 	p.Fresh = p.Fresh || !o.warm
 	o.id++
 	id := o.id

@@ -146,6 +146,14 @@ type tokenEvent struct {
 
 func (e tokenEvent) plain() (string, bool) { return "", true }
 
+// qualityEvent says how good the network is.
+type qualityEvent struct {
+	head
+	statusQuality
+}
+
+func (e qualityEvent) plain() (string, bool) { return "", true } // state tells people what they can act on
+
 // diskEvent says whether messages can be kept.
 type diskEvent struct {
 	head
@@ -181,6 +189,17 @@ type statusEvent struct {
 	Queue      statusQueue              `json:"queue"`
 	Uploads    statusUploads            `json:"uploads"`
 	Channels   map[string]statusChannel `json:"channels"`
+	Quality    statusQuality            `json:"quality"`
+}
+
+// statusQuality is what is known of the network.
+type statusQuality struct {
+	Level      string  `json:"level"`
+	Reach      string  `json:"reach"`
+	RTTMS      float64 `json:"rttMs"`      // median; 0 while unknown
+	LossPct    float64 `json:"lossPct"`    // of segments; 0 while unknown
+	Confidence float64 `json:"confidence"` // that level and reach are right, 0 to 1
+	Reason     string  `json:"reason"`
 }
 
 type statusToken struct {

@@ -120,6 +120,8 @@ func (c *chat) follow(updates <-chan chatsdk.Update) {
 			c.sessionMoved(*u.Session)
 		case u.Store != nil:
 			c.put(diskOf(*u.Store))
+		case u.Quality != nil:
+			c.put(qualityEvent{now("quality"), qualityOf(u.Quality.Report)})
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/chatsdk/chatsdk"
 	"github.com/chatsdk/chatsdk/outbox"
+	"github.com/chatsdk/chatsdk/quality"
 	"github.com/chatsdk/chatsdk/upload"
 )
 
@@ -23,6 +24,7 @@ func statusOf(s chatsdk.Status) statusEvent {
 		Queue:    queueStatus(s.Queue, s.Durable),
 		Uploads:  uploadsStatus(s.Uploads),
 		Channels: map[string]statusChannel{},
+		Quality:  qualityOf(s.Quality),
 	}
 	if conn.Err != nil {
 		e.Connection.Error = plainError(conn.Err)
@@ -65,4 +67,11 @@ func stampOf(t time.Time) *stamp {
 	}
 	s := stamp(t)
 	return &s
+}
+
+func qualityOf(r quality.Report) statusQuality {
+	return statusQuality{
+		Level: r.Level.String(), Reach: r.Reach.String(), RTTMS: float64(r.RTT.Median.Microseconds()) / 1000,
+		LossPct: 100 * r.Loss.Share, Confidence: r.Confidence, Reason: string(r.Reason),
+	}
 }
