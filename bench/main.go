@@ -51,6 +51,7 @@ func parts() []part {
 		{"memory", measureMemory, (*report).writeMemory},
 		{"hour", measureHour, (*report).writeHours},
 		{"policy", measurePolicy, (*report).writePolicy},
+		{"quality", measureQuality, (*report).writeQuality},
 		{"queue", measureQueue, (*report).writeQueue},
 		{"upload", measureUpload, (*report).writeUpload},
 		{"chat", measureChats, (*report).writeChats},
@@ -167,7 +168,7 @@ func parse(args []string) (config, error) {
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.IntVar(&c.n, "n", 30, "trials of each fault at each RTT")
 	rtts := f.String("rtt", "20,100,300", "round-trip times in ms")
-	only := f.String("only", "", "measure only these, of reconnect, traffic, throughput, memory, hour, policy, queue, upload, chat (default all)")
+	only := f.String("only", "", "measure only these, of reconnect, traffic, throughput, memory, hour, policy, quality, queue, upload, chat (default all)")
 	f.BoolVar(&c.quick, "quick", false, "see that everything works: 3 trials, 100 clients, short times")
 	f.BoolVar(&c.js, "js", true, "measure centrifuge-js and tus-js-client too (needs node and npm)")
 	f.StringVar(&c.json, "json", "", "also write the figures as JSON to this file")

@@ -36,6 +36,7 @@ type report struct {
 	QueueTimes []queueTime       `json:"queueTimesMs,omitempty"`
 	Uploads    []uploaded        `json:"uploads,omitempty"`
 	Chats      []chatBeside      `json:"chatBesideUpload,omitempty"`
+	Quality    []observation     `json:"quality,omitempty"`
 	Notes      []string          `json:"notes,omitempty"`
 	Problems   []string          `json:"problems,omitempty"` // what wasn't measured as it should have been
 }
