@@ -56,6 +56,7 @@ type client struct {
 	e       *quality.Estimator
 	tell    func(from, to time.Duration, r quality.Report)
 	filter  func(quality.Sample) (quality.Sample, bool)
+	stop    func() bool // says that nobody wants to know any more; nil never does
 
 	q       queue
 	now     time.Duration
@@ -65,6 +66,7 @@ type client struct {
 	dialing bool
 	probes  int
 	bytes   int64
+	counted int // segments of the main connections, both ways
 }
 
 func newClient(l *link, r *rand.Rand, e *quality.Estimator, t Traffic, thrifty bool) *client {
@@ -103,7 +105,7 @@ func (c *client) run(length time.Duration) {
 	wake := time.Duration(0)
 	for {
 		next := min(c.q.next(), wake)
-		if next >= length {
+		if next >= length || c.stop != nil && c.stop() {
 			break
 		}
 		c.now = next
@@ -325,6 +327,7 @@ func (c *client) segmentSent(m *conn, t time.Duration, up, again bool) {
 			k = &m.up
 		}
 		k.Sent++
+		c.counted++
 		if again {
 			k.Retransmitted++
 		}

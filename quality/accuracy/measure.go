@@ -88,7 +88,7 @@ func playOurs(set Set, run uint64, s Setting, l *link, length time.Duration) Sco
 		j.tell(from, to, answer{r.Level, r.Reach}, r.Confidence)
 	}
 	c.run(length)
-	j.Probes, j.Bytes = c.probes, c.bytes
+	j.Probes, j.Bytes, j.Segments = c.probes, c.bytes, c.counted
 	return j.Score
 }
 
