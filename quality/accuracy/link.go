@@ -189,18 +189,24 @@ func drawRTT(r *rand.Rand, l quality.Level) time.Duration {
 	return time.Duration(low * math.Pow(high/low, r.Float64()))
 }
 
-// drawLoss draws a rate of a level, away from its edges: twice the guard, as rates are known less well than times.
+// drawLoss draws a rate of a level.
 func drawLoss(r *rand.Rand, l quality.Level) float64 {
-	bounds := [...]float64{0.001, 0.01, 0.05, 0.2}
 	if l == quality.Excellent {
 		return 0
 	}
-	low, high := bounds[l-2], bounds[l-1]
+	low, high := lossRange(l)
+	return low * math.Pow(high/low, r.Float64())
+}
+
+// lossRange is that of a level with loss, away from its edges: twice the guard, as rates are known less well than times.
+func lossRange(l quality.Level) (low, high float64) {
+	bounds := [...]float64{0.001, 0.01, 0.05, 0.2}
+	low, high = bounds[l-2], bounds[l-1]
 	if l > quality.Good {
 		low *= 1 + 2*guard
 	}
 	if l < quality.Poor {
 		high *= 1 - 2*guard
 	}
-	return low * math.Pow(high/low, r.Float64())
+	return low, high
 }
