@@ -43,41 +43,53 @@ func TestGoalsCanBeReachedAndMissed(t *testing.T) {
 		return func(r *accuracy.Result) bool { return r.Cause == c && r.Traffic == accuracy.Usual && r.Profile == p }
 	}
 	const fore, back = quality.Foreground, quality.Background
+	// Names of goals.
+	const (
+		each     = "settled, each setting of latency and reach"
+		together = "settled, latency and reach together"
+		recall   = "recall of each level and reach, each cause of latency and reach"
+		flaps    = "flaps in settled time, each setting of latency"
+		seenFore = "blackout seen in the foreground, p95, up to an RTT of 300 ms"
+		seenBack = "blackout seen in the background, p95, up to an RTT of 300 ms"
+		online   = "back online seen in the background, p95, up to an RTT of 300 ms"
+		offline  = "portal or dead server called offline"
+		right    = "right where confidence is 0.95 or more, latency and reach"
+		rightAll = "right where confidence is 0.95 or more, all causes"
+		often    = "time with such a confidence, latency and reach"
+	)
+	late := func(seconds float64) accuracy.Times { return slices.Repeat(accuracy.Times{seconds}, 20) }
+	of := func(c accuracy.Cause) func(*accuracy.Result) bool {
+		return func(r *accuracy.Result) bool { return r.Cause == c }
+	}
+	rate := func(r *accuracy.Result) bool { return !slices.Contains(accuracy.Knowable(), r.Cause) }
 	for name, c := range map[string]struct {
 		of     func(*accuracy.Result) bool
 		damage func(*accuracy.Score)
 		missed string // all of them
 	}{
-		"one setting is wrong": {
-			in(accuracy.Address, fore), func(s *accuracy.Score) { s.SettledRight = 0.9499 * 3600 },
-			"settled, each setting of latency and reach",
-		},
-		"loss is wrong": {in(accuracy.Lossy, fore), func(s *accuracy.Score) { s.SettledRight = 0 }, ""},
-		"all are a little wrong": {
-			everything, func(s *accuracy.Score) { s.SettledRight = 0.9899 * 3600 },
-			"settled, latency and reach together",
-		},
-		"a level is never told": {func(r *accuracy.Result) bool { return r.Cause == accuracy.Captive }, func(s *accuracy.Score) {
+		"one setting is wrong":   {in(accuracy.Address, fore), func(s *accuracy.Score) { s.SettledRight = 0.9499 * 3600 }, each},
+		"loss is wrong":          {in(accuracy.Lossy, fore), func(s *accuracy.Score) { s.SettledRight = 0 }, ""},
+		"all are a little wrong": {everything, func(s *accuracy.Score) { s.SettledRight = 0.9899 * 3600 }, together},
+		"a level is never told": {of(accuracy.Captive), func(s *accuracy.Score) {
 			s.Level[quality.Fair] = [6]float64{quality.Good: 600}
-		}, "recall of each level and reach, each cause of latency and reach"},
-		"a reach is told too rarely": {func(r *accuracy.Result) bool { return r.Cause == accuracy.ServerDown }, func(s *accuracy.Score) {
+		}, recall},
+		"a reach is told too rarely": {of(accuracy.ServerDown), func(s *accuracy.Score) {
 			s.Reach[quality.ReachServerDown] = [5]float64{quality.ReachServerDown: 89.9, quality.ReachUnknown: 10.1}
-		}, "recall of each level and reach, each cause of latency and reach"},
-		"it flaps":                     {in(accuracy.Latency, fore), func(s *accuracy.Score) { s.Flaps = 3 }, "flaps in settled time, each setting of latency"},
+		}, recall},
+		"it flaps":                     {in(accuracy.Latency, fore), func(s *accuracy.Score) { s.Flaps = 3 }, flaps},
 		"it flaps with loss":           {in(accuracy.Lossy, fore), func(s *accuracy.Score) { s.Flaps = 30 }, ""},
-		"outages are seen late":        {in(accuracy.Blackout, fore), func(s *accuracy.Score) { s.Near = slices.Repeat(accuracy.Times{2.1}, 20) }, "blackout seen in the foreground, p95, up to an RTT of 300 ms"},
-		"2.1 s in the background":      {in(accuracy.Blackout, back), func(s *accuracy.Score) { s.Near = slices.Repeat(accuracy.Times{2.1}, 20) }, ""},
-		"very late in the background":  {in(accuracy.Blackout, back), func(s *accuracy.Score) { s.Near = slices.Repeat(accuracy.Times{13.1}, 20) }, "blackout seen in the background, p95, up to an RTT of 300 ms"},
-		"back late":                    {in(accuracy.Blackout, back), func(s *accuracy.Score) { s.BackNear = slices.Repeat(accuracy.Times{2.1}, 20) }, "back online seen in the background, p95, up to an RTT of 300 ms"},
-		"a portal is called offline":   {in(accuracy.Captive, fore), func(s *accuracy.Score) { s.CalledOffline = 0.1 }, "portal or dead server called offline"},
-		"a dead server is":             {in(accuracy.ServerDown, back), func(s *accuracy.Score) { s.CalledOffline = 0.1 }, "portal or dead server called offline"},
-		"sure and wrong":               {everything, func(s *accuracy.Score) { s.SureRight = 0.92 * 3600 }, "right where confidence is 0.95 or more, latency and reach; right where confidence is 0.95 or more, all causes"},
-		"sure and wrong at loss alone": {func(r *accuracy.Result) bool { return r.Cause > accuracy.Address }, func(s *accuracy.Score) { s.SureRight = 0 }, "right where confidence is 0.95 or more, all causes"},
-		"never sure":                   {everything, func(s *accuracy.Score) { s.Sure, s.SureRight = 1000, 1000 }, "time with such a confidence, latency and reach"},
-		"few blackouts": {
-			func(r *accuracy.Result) bool { return r.Cause == accuracy.Blackout && r.Profile == fore }, func(s *accuracy.Score) { s.Near = s.Near[:1] },
-			"blackout seen in the foreground, p95, up to an RTT of 300 ms",
-		},
+		"outages are seen late":        {in(accuracy.Blackout, fore), func(s *accuracy.Score) { s.Near = late(2.1) }, seenFore},
+		"2.1 s in the background":      {in(accuracy.Blackout, back), func(s *accuracy.Score) { s.Near = late(2.1) }, ""},
+		"very late in the background":  {in(accuracy.Blackout, back), func(s *accuracy.Score) { s.Near = late(13.1) }, seenBack},
+		"back late":                    {in(accuracy.Blackout, back), func(s *accuracy.Score) { s.BackNear = late(2.1) }, online},
+		"a portal is called offline":   {in(accuracy.Captive, fore), func(s *accuracy.Score) { s.CalledOffline = 0.1 }, offline},
+		"a dead server is":             {in(accuracy.ServerDown, back), func(s *accuracy.Score) { s.CalledOffline = 0.1 }, offline},
+		"sure and wrong":               {everything, func(s *accuracy.Score) { s.SureRight = 0.92 * 3600 }, right + "; " + rightAll},
+		"sure and wrong at loss alone": {rate, func(s *accuracy.Score) { s.SureRight = 0 }, rightAll},
+		"never sure":                   {everything, func(s *accuracy.Score) { s.Sure, s.SureRight = 1000, 1000 }, often},
+		"few blackouts": {func(r *accuracy.Result) bool { return r.Cause == accuracy.Blackout && r.Profile == fore }, func(s *accuracy.Score) {
+			s.Near = s.Near[:1]
+		}, seenFore},
 	} {
 		results := perfect()
 		for i := range results {
