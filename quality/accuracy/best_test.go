@@ -3,6 +3,7 @@ package accuracy
 import (
 	"math"
 	"testing"
+	"time"
 
 	"github.com/chatsdk/chatsdk/quality"
 )
@@ -48,7 +49,7 @@ func TestBestOnLoss(t *testing.T) {
 func TestNobodyBeatsTheBest(t *testing.T) {
 	for i, traffic := range []Traffic{Idle, Usual} {
 		s := Setting{Cause: Lossy, Traffic: traffic}
-		r := Measure(Tuning, s, uint64(100*i), 4, DefaultLength)
+		r := Measure(Tuning, s, uint64(100*i), 4, 20*time.Minute)
 		best := bestOnLoss(float64(r.Ours.Segments) / r.Ours.Seconds)
 		if got := r.Ours.Settled(); got > best+0.05 { // some 40 stretches
 			t.Errorf("%s: %.3f settled, the best is %.3f", s, got, best)

@@ -9,7 +9,7 @@ import (
 const (
 	// DefaultRuns and DefaultLength are what chatsdk suite accuracy plays of each setting: some 10 s on one processor.
 	DefaultRuns   = 2
-	DefaultLength = 20 * time.Minute
+	DefaultLength = 15 * time.Minute
 
 	// blackoutRuns is how many times as many runs of blackouts there are: few of them are in an hour.
 	blackoutRuns = 3
