@@ -158,6 +158,25 @@ func TestTruthOfRows(t *testing.T) {
 	}
 }
 
+// TestRepeatedTraceGoesOn: where the last row ends the first one begins.
+func TestRepeatedTraceGoesOn(t *testing.T) {
+	trace, err := accuracy.ReadTrace(strings.NewReader("t_ms,rtt_ms\n500,20\n1750,400\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	points, r := played(t, trace, accuracy.ReplayOptions{Repeat: 3})
+	var changes []float64
+	truth := quality.Unknown
+	for _, p := range points {
+		if p.Truth != truth {
+			changes, truth = append(changes, p.TMs), p.Truth
+		}
+	}
+	if want := []float64{500, 1750, 3000, 4250, 5500, 6750}; !reflect.DeepEqual(changes, want) || r.Seconds != 7.5 {
+		t.Errorf("the truth changes at %v in %v s, want %v", changes, r.Seconds, want)
+	}
+}
+
 // TestRoughTracesGiveConfidences: also where most segments are lost, and an RTT holds for less than itself.
 func TestRoughTracesGiveConfidences(t *testing.T) {
 	trace, err := accuracy.ReadTrace(strings.NewReader("rtt_ms,loss_pct\n" + strings.Repeat("25,3\n45,25\n90,50\n170,75\n700,85\n", 200)))
