@@ -43,7 +43,7 @@ func bind(cmd *cobra.Command, env []string) error {
 	}
 	var errs []error
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		if f.Changed {
+		if f.Changed || !bindable(f) {
 			return
 		}
 		if v, ok := vars[f.Name]; ok {
@@ -71,8 +71,13 @@ func envName(flag string) string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
+// byHand is the annotation of a flag that is given by hand only: elsewhere its name means something else.
+const byHand = "chatsdk_by_hand"
+
 // bindable says whether a flag is a setting: asking for help isn't.
-func bindable(f *pflag.Flag) bool { return f.Name != "help" && f.Name != "version" }
+func bindable(f *pflag.Flag) bool {
+	return f.Name != "help" && f.Name != "version" && f.Annotations[byHand] == nil
+}
 
 // settingsOfEnv reads the variables that are settings, by flag name.
 func settingsOfEnv(root *cobra.Command, env []string) (map[string]string, error) {

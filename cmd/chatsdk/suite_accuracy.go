@@ -43,6 +43,7 @@ for the reporting seeds. docs/accuracy.md says what is measured, and how to read
 	f.DurationVar(&o.Length, "length", accuracy.DefaultLength, "length of each run, in virtual time")
 	set := f.String("set", accuracy.Reporting.String(), "seeds: reporting, or tuning")
 	file := f.String("json", "", "file for all figures as one JSON object; - is standard output, without the tables")
+	f.Lookup("json").Annotations = map[string][]string{byHand: {}} // CHATSDK_JSON=true is for those that only say yes or no
 	c.RunE = action(func(cmd *cobra.Command, _ []string) error {
 		var ok bool
 		switch o.Set, ok = accuracySets[*set]; {
