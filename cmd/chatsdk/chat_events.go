@@ -40,7 +40,7 @@ type helloEvent struct {
 	User     string   `json:"user"`
 	Device   string   `json:"device"`
 	Channels []string `json:"channels"`
-	From     string   `json:"from"`
+	From     string   `json:"from,omitempty"` // where chat began
 	Durable  bool     `json:"durable"`
 }
 
