@@ -200,6 +200,15 @@ type statusQuality struct {
 	LossPct    float64 `json:"lossPct"`    // of segments; 0 while unknown
 	Confidence float64 `json:"confidence"` // that level and reach are right, 0 to 1
 	Reason     string  `json:"reason"`
+
+	Since       *stamp  `json:"since,omitempty"` // when level or reach changed last
+	VariationMS float64 `json:"rttVariationMs"`
+	TailMS      float64 `json:"rttTailMs"` // one round trip in 20 takes longer
+	LossLowPct  float64 `json:"lossLowPct"`
+	LossHighPct float64 `json:"lossHighPct"` // and up to here: 95% sure
+	GoodputUp   float64 `json:"goodputUp"`   // bytes a second; 0 while unknown
+	GoodputDown float64 `json:"goodputDown"`
+	Drops       int     `json:"drops"` // of connections in the last hour
 }
 
 type statusToken struct {

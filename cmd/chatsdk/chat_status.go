@@ -19,7 +19,7 @@ func statusOf(s chatsdk.Status) statusEvent {
 		Token: statusToken{s.Session.State.String(), s.Session.Reason},
 		Connection: statusConnection{
 			State: conn.State.String(), Since: stamp(conn.Since), Reason: string(conn.Reason), Attempt: conn.Attempt,
-			RetryInMS: conn.RetryIn.Milliseconds(), RTTMS: float64(conn.SRTT.Microseconds()) / 1000,
+			RetryInMS: conn.RetryIn.Milliseconds(), RTTMS: inMS(conn.SRTT),
 		},
 		Queue:    queueStatus(s.Queue, s.Durable),
 		Uploads:  uploadsStatus(s.Uploads),
@@ -71,7 +71,13 @@ func stampOf(t time.Time) *stamp {
 
 func qualityOf(r quality.Report) statusQuality {
 	return statusQuality{
-		Level: r.Level.String(), Reach: r.Reach.String(), RTTMS: float64(r.RTT.Median.Microseconds()) / 1000,
+		Level: r.Level.String(), Reach: r.Reach.String(), RTTMS: inMS(r.RTT.Median),
 		LossPct: 100 * r.Loss.Share, Confidence: r.Confidence, Reason: string(r.Reason),
+		Since: stampOf(r.Since), VariationMS: inMS(r.RTT.Variation), TailMS: inMS(r.RTT.Tail),
+		LossLowPct: 100 * r.Loss.Low, LossHighPct: 100 * r.Loss.High,
+		GoodputUp: r.Goodput.Up, GoodputDown: r.Goodput.Down, Drops: r.Drops,
 	}
 }
+
+// inMS is a time in milliseconds, to the microsecond.
+func inMS(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
