@@ -25,6 +25,7 @@ var errOutputClosed = errors.New("the output can't be written")
 type output struct {
 	out, err io.Writer
 	json     bool
+	line     func(event) (line string, notice bool) // an event for people; event.plain unless set before the first one
 	events   chan written
 	done     chan struct{}
 }
@@ -38,7 +39,7 @@ type written struct {
 // newOutput starts the writer. It calls fail at most once, when a result can't be written; later events are dropped.
 // End it with finish.
 func newOutput(out, stderr io.Writer, asJSON bool, fail func(error)) *output {
-	o := &output{out: out, err: stderr, json: asJSON, events: make(chan written, outputQueue), done: make(chan struct{})}
+	o := &output{out: out, err: stderr, json: asJSON, line: event.plain, events: make(chan written, outputQueue), done: make(chan struct{})}
 	go func() {
 		defer close(o.done)
 		broken := false
@@ -116,7 +117,7 @@ func (o *output) write(e event) error {
 		_, err := o.out.Write(b.Bytes())
 		return err
 	}
-	line, notice := e.plain()
+	line, notice := o.line(e)
 	switch {
 	case line == "":
 		return nil

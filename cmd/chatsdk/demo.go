@@ -41,7 +41,11 @@ func isTerminal(w io.Writer) bool {
 		return false
 	}
 	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return false
+	}
+	null, err := os.Stat(os.DevNull) // one of those devices too
+	return err != nil || !os.SameFile(info, null)
 }
 
 // colour says whether w takes colours and wants them (https://no-color.org).

@@ -88,6 +88,7 @@ var client = []string{
 // onlyIn lists dependencies that live in few packages.
 var onlyIn = map[string][]string{
 	"github.com/spf13/cobra":            {"cmd/..."},
+	"charm.land/...":                    {"cmd/..."},
 	"github.com/prometheus/...":         {"server/...", "agent", "cmd/..."},
 	"github.com/centrifugal/centrifuge": {"server/..."},
 	"github.com/tus/...":                {"server/uploads"},
