@@ -220,13 +220,15 @@ func TestPanelFits(t *testing.T) {
 	}
 }
 
-// TestLevelLooks holds icons and labels to those of the first sketch, and all of them apart.
+// TestLevelLooks holds icons, labels and colours to those of the first sketch, and all of them apart.
 func TestLevelLooks(t *testing.T) {
-	for level, want := range map[quality.Level]string{
-		quality.Excellent: "●●● Excellent", quality.Good: "●●○ Good", quality.Fair: "●○○ Fair", quality.Poor: "○○○ Poor", quality.Offline: "××× Offline",
+	const green, yellow, orange, red = "2", "3", "208", "1" // as terminals number them
+	for level, want := range map[quality.Level]levelLook{
+		quality.Excellent: {"●●●", "Excellent", green}, quality.Good: {"●●○", "Good", green}, quality.Fair: {"●○○", "Fair", yellow},
+		quality.Poor: {"○○○", "Poor", orange}, quality.Offline: {"×××", "Offline", red},
 	} {
-		if look := levelLooks[level]; look.icon+" "+look.label != want {
-			t.Errorf("%v: %s %s, want %s", level, look.icon, look.label, want)
+		if look := levelLooks[level]; look != want {
+			t.Errorf("%v: %v, want %v", level, look, want)
 		}
 	}
 	seen := map[string]bool{}
