@@ -239,3 +239,14 @@ func (q *Queue) TakeAll() (es []QueueEvent) {
 		}
 	}
 }
+
+// Bug is a mistake to plant.
+type Bug = bug
+
+const (
+	BugNone       = bugNone
+	BugForgetEnds = bugForgetEnds
+)
+
+// Plant puts a mistake in force.
+func Plant(b Bug) { planted = b }

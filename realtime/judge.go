@@ -68,7 +68,7 @@ func (o *owner) probe(now time.Time) {
 	at := o.stamp()
 	o.live.sent(at, 0, l.tr.raw.in.Load())
 	o.live.pinged = now
-	l.tr.ping(at, o.live.waiting)
+	l.tr.ping(o.began(true, at), at, o.live.waiting)
 	o.count(func(s *Stats) { s.Probes++ })
 }
 
@@ -109,6 +109,8 @@ func (o *owner) applyPong(e event) {
 		return
 	}
 	rtt := e.at.Sub(e.sentAt)
+	o.link.ponged(e.ping)
+	o.answered(e.ping, true, e.at, rtt, e.bytes)
 	if !o.est.delayedByUpload(rtt, e.bytes) {
 		o.measure(e.sentAt, e.at)
 	}
@@ -141,6 +143,7 @@ func (o *owner) roundTrip(rtt time.Duration, err error) {
 func (o *owner) linkDead(now time.Time) {
 	o.count(func(s *Stats) { s.Dead++ })
 	o.est.uploadStuck(o.live.waiting)
+	o.link.dead = true
 	if len(o.live.unproven) > 0 {
 		o.lingering, o.ghostAsked, o.ghostBytes = true, o.live.unproven[0].at, o.live.waiting
 		o.roundTrip(now.Sub(o.live.unproven[0].at), ErrLinkDead)

@@ -18,8 +18,10 @@ type link struct {
 	upAt    time.Time
 	client  string
 	pong    bool // the server wants its pings answered
+	dead    bool // given up for silence
 	lastID  uint32
 	pending map[uint32]*command
+	pings   []uint64 // exchanges: control pings that have no answer
 }
 
 // commandKind says what to do with a reply.
@@ -40,6 +42,9 @@ type command struct {
 	due  time.Time // when it should have been answered
 	sub  *Subscription
 	call *call // nil after the caller has gone
+
+	exchange uint64 // 0 where it was sent along with another
+	before   int    // bytes that were being uploaded, with its own
 }
 
 // begin puts the session on the waiting transport: connect and every subscription, with recovery, in one go. They
@@ -64,7 +69,7 @@ func (o *owner) begin(now time.Time) {
 		return
 	}
 	o.transmit(now, cmds)
-	l.tr.ping(now, o.live.waiting) // measures the path while the server works on connect
+	l.tr.ping(o.began(true, now), now, o.live.waiting) // measures the path while the server works on connect
 	o.live.sent(now, 0, l.tr.raw.in.Load())
 	o.timers[tConnect] = now.Add(o.attemptTimeout() + o.est.uploadTime(o.live.waiting))
 	if o.effort.Overlap > 0 {
@@ -96,9 +101,13 @@ func (o *owner) encode(cmds [][]byte, rec *command, cmd *protocol.Command) [][]b
 	}
 	l.lastID++
 	rec.at = o.stamp()
+	if len(cmds) == 0 {
+		rec.exchange = o.began(false, rec.at)
+	}
 	cmds = append(cmds, b)
 	rec.due = time.Now().Add(o.o.CommandTimeout)
-	if n := o.live.waiting + size(cmds); n >= bulkUpload {
+	rec.before = o.live.waiting + size(cmds)
+	if n := rec.before; n >= bulkUpload {
 		rec.due = rec.due.Add(o.est.uploadTime(n))
 	}
 	l.pending[cmd.Id] = rec
@@ -158,6 +167,7 @@ func (o *owner) endLink(end func(*transport)) {
 	if l == nil {
 		return
 	}
+	o.endExchanges()
 	o.link = nil
 	o.suspected = false
 	end(l.tr)
@@ -246,6 +256,7 @@ func (o *owner) connectTimedOut() {
 		return
 	}
 	o.est.uploadStuck(o.live.waiting)
+	o.link.dead = true
 	o.linkEnded(cause{class: classLocal, reason: ReasonUnreachable, err: errNoConnectReply})
 }
 
@@ -265,6 +276,7 @@ func (o *owner) commandsTimedOut(now time.Time) {
 		switch cmd.kind {
 		case cmdCall:
 			delete(l.pending, id)
+			o.ended(cmd.exchange, false, ExchangeDropped)
 			o.roundTrip(now.Sub(cmd.at), ErrTimeout)
 			if cmd.call != nil {
 				cmd.call.settle(nil, ErrTimeout)
@@ -275,6 +287,7 @@ func (o *owner) commandsTimedOut(now time.Time) {
 			return
 		case cmdRefresh:
 			delete(l.pending, id)
+			o.ended(cmd.exchange, false, ExchangeDropped)
 			o.timers[tRefresh] = now.Add(refreshRetry)
 		case cmdConnect: // has a deadline of its own
 		}

@@ -14,6 +14,7 @@ const (
 	evConnect eventKind = iota
 	evDisconnect
 	evNetworkChanged
+	evProbe
 	evProfile
 	evSubscribe
 	evUnsubscribe
@@ -30,7 +31,7 @@ const (
 
 // mergeable says whether two in a row mean the same as one, so that callers can't make the mailbox grow with them.
 func (k eventKind) mergeable() bool {
-	return k == evConnect || k == evDisconnect || k == evNetworkChanged || k == evDrained
+	return k == evConnect || k == evDisconnect || k == evNetworkChanged || k == evProbe || k == evDrained
 }
 
 // event is one message to the owner. Which fields count depends on kind.
@@ -45,6 +46,7 @@ type event struct {
 	phases  Phases
 	replies []*protocol.Reply
 	sentAt  time.Time // evPong: when the ping was sent
+	ping    uint64    // evPong: the number of the exchange
 	bytes   int       // evPong: how many were sent before it and not known to have arrived
 	at      time.Time // when it happened, which is before it is handled
 	token   string

@@ -68,6 +68,9 @@ type Options struct {
 	// OnRoundTrip hears of every probe and every command that was answered, and of those that were not (err). It is
 	// called on the client's inner goroutine and must not block nor call back.
 	OnRoundTrip func(rtt time.Duration, err error)
+	// OnExchange hears more of the same: when each probe and each command began, and how it ended; see Exchange. It is
+	// called under the rules of OnRoundTrip.
+	OnExchange func(Exchange)
 	// OnConnected is called on the dispatch goroutine with the data of the connect reply, before any event of that
 	// connection. If the application is slow and connections change meanwhile, only the newest is told.
 	OnConnected func(data []byte)

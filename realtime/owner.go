@@ -39,6 +39,7 @@ type owner struct {
 	directed bool // the pending pause is the server's
 	timers   [numTimers]time.Time
 
+	exchanges   exchanging
 	est         estimator
 	link        *link // from the connect command on
 	live        liveness
@@ -143,6 +144,8 @@ func (o *owner) handle(e event) {
 		o.dropGhost()
 	case evNetworkChanged:
 		o.step(inNetworkChanged, cause{reason: ReasonNetworkChanged})
+	case evProbe:
+		o.probeAsked(time.Now())
 	case evProfile:
 		o.setProfile(e.profile)
 	case evSubscribe:

@@ -17,8 +17,10 @@ func (o *owner) applyFrame(e event) {
 		case r.Id != 0:
 			o.applyReply(r, e.at)
 		case r.Push != nil:
+			o.heardUnasked(e.at)
 			o.applyPush(r.Push)
 		default:
+			o.heardUnasked(e.at)
 			o.answerPing()
 		}
 	}
@@ -43,11 +45,14 @@ func (o *owner) applyReply(r *protocol.Reply, at time.Time) {
 	}
 	delete(l.pending, r.Id)
 	if !l.up && cmd.kind != cmdConnect { // answered before connect: no server of this protocol does that
+		o.ended(cmd.exchange, false, ExchangeDropped)
 		o.linkEnded(cause{class: classLong, reason: ReasonProtocol, err: ErrProtocol})
 		return
 	}
+	rtt := at.Sub(cmd.at)
+	o.answered(cmd.exchange, false, at, rtt, cmd.before)
 	o.proof(cmd.at, at)
-	o.roundTrip(at.Sub(cmd.at), nil)
+	o.roundTrip(rtt, nil)
 	switch cmd.kind {
 	case cmdConnect:
 		o.applyConnect(r)

@@ -68,6 +68,7 @@ func (o *owner) startCall(c *call) {
 		return
 	}
 	if !o.transmit(now, cmds) {
+		o.ended(l.pending[l.lastID].exchange, false, ExchangeDropped)
 		delete(l.pending, l.lastID)
 		c.settle(nil, ErrBusy)
 	}

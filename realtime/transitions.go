@@ -114,6 +114,7 @@ func (o *owner) count(f func(*Stats)) {
 func (o *owner) lost(c cause) {
 	now := time.Now()
 	l := o.link
+	o.tell(Exchange{Kind: ExchangeDown, At: now})
 	l.fault = Phases{FaultSeen: now, Cause: c.reason, Silence: now.Sub(l.tr.raw.heard())}
 	if now.Sub(l.upAt) < o.o.StableUptime {
 		o.failures++

@@ -159,10 +159,10 @@ func (t *transport) writeFailed(err error) {
 
 // ping sends a control ping and tells the owner when its pong came. The server answers it out of its reader, so that
 // it measures the path and not the server's work. before is the number of bytes sent before it that may be on their way.
-func (t *transport) ping(now time.Time, before int) {
+func (t *transport) ping(id uint64, now time.Time, before int) {
 	t.c.wg.Go(func() {
 		if t.ws.Ping(t.ctx) == nil {
-			t.c.post(event{kind: evPong, gen: t.gen, sentAt: now, bytes: before, at: time.Now()})
+			t.c.post(event{kind: evPong, gen: t.gen, ping: id, sentAt: now, bytes: before, at: time.Now()})
 		}
 	})
 }
