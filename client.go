@@ -34,6 +34,10 @@ type Client struct {
 	up      uploads
 	quality *quality.Monitor
 
+	sockets   sockets
+	transfers transfers
+	peer      peer
+
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // follow
@@ -65,7 +69,11 @@ func Open(ctx context.Context, opts Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{opts: opts, log: opts.Logger, http: opts.httpClient(), channels: map[string]*channel{}}
+	c := &Client{opts: opts, log: opts.Logger, channels: map[string]*channel{}}
+	c.transfers.zero, c.peer.ask = time.Now(), make(chan uint64, 1)
+	c.peer.thrifty.Store(opts.Profile == realtime.Background)
+	c.sockets.dial, c.opts.DialContext = opts.DialContext, c.dial
+	c.http = c.opts.httpClient()
 	c.up.init()
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.ep = &endpoints{base: base, http: c.http, timeout: opts.CallTimeout}
@@ -87,7 +95,7 @@ func (c *Client) open(ctx context.Context) (err error) {
 	if err := c.openQuality(); err != nil {
 		return err
 	}
-	if err := c.ep.open(o, c.http, c.tokens); err != nil {
+	if err := c.ep.open(o, c.http, c.tokens, c.onAttempt); err != nil {
 		return err
 	}
 	c.inbox, err = inbox.New(inbox.Options{
@@ -105,7 +113,7 @@ func (c *Client) open(ctx context.Context) (err error) {
 	c.rt, err = realtime.New(realtime.Options{
 		URL: c.ep.websocket(), Token: connectionTokens{c.tokens}, DialContext: c.telling(o.DialContext), TLSConfig: o.TLSConfig,
 		Profile: o.Profile, Name: "chatsdk-go", Rand: fork(o.Rand), Logger: c.log,
-		OnRoundTrip: c.onRoundTrip, OnConnected: c.onConnected, OnReached: c.onReached,
+		OnRoundTrip: c.onRoundTrip, OnExchange: c.onExchange, OnConnected: c.onConnected, OnReached: c.onReached,
 	})
 	if err != nil {
 		return err
@@ -133,6 +141,7 @@ func (c *Client) open(ctx context.Context) (err error) {
 	}
 	c.wg.Go(c.followConnection)
 	c.wg.Go(c.followSession)
+	c.wg.Go(c.followPeer)
 	return nil
 }
 
@@ -259,6 +268,7 @@ func (c *Client) moved() {
 // realtime.Background while nobody is.
 func (c *Client) SetProfile(p realtime.Profile) {
 	c.rt.SetProfile(p)
+	c.peer.thrifty.Store(p == realtime.Background)
 	c.quality.SetEffort(effortOf(p))
 }
 

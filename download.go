@@ -333,10 +333,13 @@ func (d *download) refused(ctx context.Context, res *http.Response, access strin
 // copy takes the body and compares what there is in the end.
 func (d *download) copy(body io.Reader, watchdog *time.Timer) (over bool, err error) {
 	buf := make([]byte, downloadChunk)
+	arrived := d.c.receiving()
+	defer arrived.end()
 	for {
 		n, err := body.Read(buf)
 		if n > 0 {
 			watchdog.Reset(downloadStall)
+			arrived.add(n)
 			if _, err := d.part.Write(buf[:n]); err != nil {
 				return true, err
 			}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -51,6 +52,15 @@ func parseServer(s string) (*url.URL, error) {
 
 func (e *endpoints) url(path string) string { return e.base.String() + path }
 
+// addr is where the server listens, as dialers are asked for it.
+func (e *endpoints) addr() string {
+	port := e.base.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[e.base.Scheme]
+	}
+	return net.JoinHostPort(e.base.Hostname(), port)
+}
+
 // websocket is the address of the realtime endpoint.
 func (e *endpoints) websocket() string {
 	u := *e.base
@@ -59,11 +69,11 @@ func (e *endpoints) websocket() string {
 	return u.String()
 }
 
-// open makes the clients; close ends them. session is asked for the token of each attempt.
-func (e *endpoints) open(o Options, h *http.Client, session api.TokenSource) (err error) {
+// open makes the clients; close ends them. session is asked for the token of each attempt, onAttempt told of it.
+func (e *endpoints) open(o Options, h *http.Client, session api.TokenSource, onAttempt func(api.Attempt)) (err error) {
 	opts := api.Options{
 		BaseURL: e.base.String(), APIKey: o.APIKey, Transport: h.Transport, Deadline: o.CallTimeout,
-		Rand: fork(o.Rand), Logger: o.Logger,
+		Rand: fork(o.Rand), Logger: o.Logger, OnAttempt: onAttempt,
 	}
 	auth := opts
 	auth.Rand, auth.Breaker.Disabled = fork(o.Rand), true

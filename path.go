@@ -98,6 +98,7 @@ func (c *Client) onConnected(data []byte) {
 	if d.User == "" {
 		d.User, _, _ = c.Session()
 	}
+	c.peer.connected(d.Capabilities)
 	account := c.account(d.User)
 	c.mu.Lock()
 	c.path.account, c.path.http, c.path.limits = account, false, d.Limits

@@ -30,6 +30,12 @@ const (
 	bugUnclaimed
 	// bugEchoAll shows messages of other accounts in a timeline.
 	bugEchoAll
+	// bugOneSocket gives all connections one name, so that the counters of one go on with those of the next.
+	bugOneSocket
+	// bugQuietDials doesn't tell that a dial got no answer.
+	bugQuietDials
+	// bugFreshCalls takes the first answer on a new connection for a round trip.
+	bugFreshCalls
 )
 
 // planted is set by tests only.

@@ -45,13 +45,13 @@ func (c *Client) openQuality() (err error) {
 	o := c.opts
 	q := quality.Options{
 		PingURL: o.Quality.PingURL, PingInterval: o.Quality.PingInterval, Effort: effortOf(o.Profile),
-		TLSConfig: o.TLSConfig, Links: c.links(), Logger: c.log,
+		TLSConfig: o.TLSConfig, Links: c.links(), Logger: c.log, Ping: c.pingByConnection, Sockets: c.sockets.tell,
 	}
 	if q.PingURL == "" {
 		q.PingURL = c.ep.url("/api/health/ping")
 	}
 	if o.proxy == nil {
-		q.DialContext = o.DialContext // whoever gives a dialer has chosen the route
+		q.DialContext = c.sockets.dial // whoever gives a dialer has chosen the route
 	}
 	if c.quality, err = quality.New(q); err != nil {
 		return fmt.Errorf("measure the network: %w", err)

@@ -39,10 +39,7 @@ func (c *Client) openUploads(ctx context.Context) (err error) {
 	store := o.Store.Uploads()
 	opts := upload.Options{
 		Endpoint: c.ep.url(uploadsPath), Store: store, Token: uploadTokens{c}, TLSConfig: o.TLSConfig,
-		Rate: o.UploadRate, Rand: fork(o.Rand), Logger: c.log,
-	}
-	if o.proxy == nil {
-		opts.DialContext = o.DialContext // whoever gives a dialer has chosen the route
+		Rate: o.UploadRate, Rand: fork(o.Rand), Logger: c.log, DialContext: o.DialContext, Proxy: o.proxy, OnChunk: c.onChunk,
 	}
 	if o.APIKey != "" {
 		opts.Header = http.Header{"X-Api-Key": {o.APIKey}}

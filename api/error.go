@@ -57,16 +57,18 @@ type Attempt struct {
 	Fault        Fault
 	Sent         Sent
 	Reused       bool          // the connection had been used before
+	Foreign      bool          // somebody else answered, such as a captive portal
 	Replays      int           // how often the transport itself sent it again, on another connection
 	Wait         time.Duration // before the next attempt, 0 for the last
 	Timings      Timings
 }
 
-// Timings are the parts of an attempt; 0 is a part that there wasn't. DNS, Connect and TLS are measured if
+// Timings are the parts of an attempt; 0 is a part that there wasn't. DNS, Connect, TLS and Server are known if
 // Options.OnAttempt is set.
 type Timings struct {
 	DNS, Connect, TLS time.Duration
 	FirstByte         time.Duration // from the request's last byte to the answer's first
+	Server            time.Duration // of FirstByte, what the server says in Server-Timing (app or total) that it needed
 }
 
 // maxHistory bounds the attempts that an Error keeps: the last ones.

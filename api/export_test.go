@@ -135,3 +135,6 @@ func (p *Path) Observe(now time.Time, rtt time.Duration) { p.p.observe(now, rtt)
 func (p *Path) Timeout(route string, least, most time.Duration) time.Duration {
 	return min(min(max(p.p.timeout(route), least), most)<<p.p.shift(), most)
 }
+
+// ServerTime reads what a server says that it needed.
+func ServerTime(h http.Header) time.Duration { return serverTime(h) }

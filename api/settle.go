@@ -141,7 +141,10 @@ func (cl *call) report(start time.Time, seen *trace, o outcome, v verdict, end t
 		Replays: max(int(seen.conns.Load())-1, 0), Timings: seen.timings(end.Sub(start)),
 	}
 	if o.res != nil {
-		at.Status = o.res.StatusCode
+		at.Status, at.Foreign = o.res.StatusCode, foreignAnswer(v)
+		if opts.OnAttempt != nil {
+			at.Timings.Server = serverTime(o.res.Header)
+		}
 	}
 	if failed {
 		if len(cl.history) == maxHistory {

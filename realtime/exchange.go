@@ -38,6 +38,8 @@ type Exchange struct {
 	RTT  time.Duration // from sending to the answer
 	// Loaded says that the answer came as late as what was being uploaded over the connection explains.
 	Loaded bool
+	// Frames and Received are what has come over Conn until now: messages of the protocol, and bytes, TLS included.
+	Frames, Received uint64
 }
 
 // heardEvery is the shortest time between two ExchangeHeard: they are signs of life, not a count.
@@ -52,7 +54,8 @@ type exchanging struct {
 // tell tells of an exchange on the link.
 func (o *owner) tell(x Exchange) {
 	if o.o.OnExchange != nil {
-		x.Conn = o.link.tr.raw.Conn
+		raw := o.link.tr.raw
+		x.Conn, x.Frames, x.Received = raw.Conn, o.link.frames, raw.in.Load()
 		o.o.OnExchange(x)
 	}
 }

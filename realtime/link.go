@@ -21,6 +21,7 @@ type link struct {
 	dead    bool // given up for silence
 	lastID  uint32
 	pending map[uint32]*command
+	frames  uint64   // that came
 	pings   []uint64 // exchanges: control pings that have no answer
 }
 

@@ -9,6 +9,9 @@ import (
 // applyFrame applies the replies and pushes of a frame in wire order. What comes after the end of its connection is
 // not applied, even if it is of the same frame.
 func (o *owner) applyFrame(e event) {
+	if o.link != nil && o.link.tr.gen == e.gen {
+		o.link.frames++
+	}
 	for _, r := range e.replies {
 		if o.link == nil || o.link.tr.gen != e.gen {
 			return

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -74,6 +75,20 @@ func TestPing(t *testing.T) {
 		h.expect(wire.CodeBadRequest, "GET", "/api/health/ping?c="+c, "", nil)
 	}
 	h.expect(wire.CodeMethodNotAllowed, "POST", "/api/health/ping", "", nil)
+}
+
+// TestRepliesTellTheServersTime: a client that measures the path takes it out. How long a password was looked at isn't told.
+func TestRepliesTellTheServersTime(t *testing.T) {
+	h := start(t, nil)
+	told := h.expect("", "GET", "/api/health/ping", "", nil).header.Get("Server-Timing")
+	ms, err := strconv.ParseFloat(strings.TrimPrefix(told, "app;dur="), 64)
+	if err != nil || ms < 0 || ms > 10_000 {
+		t.Errorf("Server-Timing of a ping: %q", told)
+	}
+	login := h.expect(wire.CodeBadCredentials, "POST", "/api/auth/login", "", wire.LoginRequest{User: "nobody", Password: "wrong", Device: "d"})
+	if told := login.header.Get("Server-Timing"); told != "" {
+		t.Errorf("Server-Timing of a login: %q", told)
+	}
 }
 
 func TestUnknownPathsAndMethods(t *testing.T) {

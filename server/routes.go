@@ -101,7 +101,7 @@ func (s *Server) common(next http.Handler) http.Handler {
 func (s *Server) api(route string, m methods) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		rec := &recorder{ResponseWriter: w, status: http.StatusOK}
+		rec := &recorder{ResponseWriter: w, status: http.StatusOK, start: start, quiet: strings.HasPrefix(r.URL.Path, "/api/auth/")}
 		defer func() { s.metrics.request(route, rec.status, time.Since(start)) }()
 		if !s.checkOrigin(w, r) && route != "ping" {
 			writeProblem(rec, problem(wire.CodeForbidden, "origin not allowed"))
@@ -221,14 +221,21 @@ func (s *Server) realtime(route string, next http.Handler) http.Handler {
 	})
 }
 
-// recorder remembers the status for the metrics.
+// recorder remembers the status for the metrics, and tells the client how long its answer took here, so that it can tell
+// that from the network.
 type recorder struct {
 	http.ResponseWriter
 	status int
+	start  time.Time
+	quiet  bool // how long a secret was looked at is nobody's business
 }
 
 func (r *recorder) WriteHeader(status int) {
 	r.status = status
+	if !r.quiet {
+		ms := float64(time.Since(r.start)) / float64(time.Millisecond)
+		r.Header().Set("Server-Timing", "app;dur="+strconv.FormatFloat(ms, 'f', 3, 64))
+	}
 	r.ResponseWriter.WriteHeader(status)
 }
 

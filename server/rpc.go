@@ -12,6 +12,9 @@ import (
 // rpc answers the methods on the realtime connection.
 func (s *Server) rpc(ctx context.Context, who identity, e centrifuge.RPCEvent) (data []byte, err error) {
 	defer s.recovered(&err)
+	if e.Method == wire.RPCNetStats { // asked often, and about nothing but the connection it comes on
+		return s.rpcNetStats(ctx)
+	}
 	if _, err := s.session(who); err != nil { // ended, and the connection not closed yet
 		return nil, rpcProblem(problemOf(err))
 	}
@@ -20,8 +23,6 @@ func (s *Server) rpc(ctx context.Context, who identity, e centrifuge.RPCEvent) (
 		return s.rpcSend(who, e.Data)
 	case wire.RPCHistory:
 		return s.rpcHistory(ctx, who, e.Data)
-	case wire.RPCNetStats:
-		return s.rpcNetStats(ctx)
 	}
 	return nil, centrifuge.ErrorMethodNotFound
 }

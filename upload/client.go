@@ -40,6 +40,7 @@ func (q *Queue) newClient() (*http.Client, *http.Transport) {
 	}
 	t.Protocols.SetHTTP1(true)
 	dial := q.opts.DialContext
+	t.Proxy = q.opts.Proxy
 	if dial == nil {
 		dial, t.Proxy = new(net.Dialer).DialContext, http.ProxyFromEnvironment
 	}

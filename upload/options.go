@@ -44,6 +44,8 @@ type Options struct {
 	// DialContext and TLSConfig are used by the Queue's own transport. They default to a net.Dialer and the system's
 	// roots. A dialer switches off the proxies that the environment names.
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
+	// Proxy chooses the HTTP proxy of a request where DialContext is set. Nil is none then.
+	Proxy func(*http.Request) (*url.URL, error)
 	TLSConfig   *tls.Config
 
 	// Concurrent is the most uploads that are under way at once. One that waits for network or token keeps its turn; one
@@ -89,6 +91,11 @@ type Options struct {
 	CheckpointEvery time.Duration
 	// ProgressEvery is the least time between two changes that tell of progress alone. Defaults to 100ms.
 	ProgressEvery time.Duration
+
+	// OnChunk is told of each chunk: began at its beginning, and at its end how much of it the server acknowledged and how
+	// long that took; 0 if it didn't take all of it, or if our own pace held it back, so that the time tells nothing of
+	// the path. It is called by several goroutines at once, and must not block. Nil means nobody.
+	OnChunk func(began bool, acked int64, took time.Duration)
 
 	// Rand is the source of jitter, used by the queue alone. Nil means one of its own, seeded from crypto/rand.
 	Rand *rand.Rand

@@ -90,6 +90,7 @@ func (r *run) send(from, to int64, header http.Header) verdict {
 	var b *body
 	sending := r.q.pace.begin()
 	start := time.Now()
+	r.chunk(true, 0, 0)
 	res, err := r.q.do(r.ctx, call{
 		method: http.MethodPatch, url: r.u.URL, header: header, auth: r.renewing,
 		body: func(ctx context.Context, a *alarm) *body {
@@ -121,6 +122,11 @@ func (r *run) send(from, to int64, header http.Header) verdict {
 		acked = to - from
 	}
 	free := r.q.pace.end(sending, acked)
+	if free {
+		r.chunk(false, acked, took)
+	} else {
+		r.chunk(false, 0, took)
+	}
 	switch {
 	case v.kind == kindNetwork:
 		r.chunks.failed()
@@ -137,6 +143,13 @@ func (r *run) send(from, to int64, header http.Header) verdict {
 		r.chunks.took(to-from, took)
 	}
 	return r.acked(to, res)
+}
+
+// chunk tells Options.OnChunk.
+func (r *run) chunk(began bool, acked int64, took time.Duration) {
+	if told := r.q.opts.OnChunk; told != nil {
+		told(began, acked, took)
+	}
 }
 
 // answerTime is how long the answer may take once the last byte is handed to the network, which may hold much of the

@@ -1,0 +1,256 @@
+package chatsdk_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/chatsdk/chatsdk"
+	"github.com/chatsdk/chatsdk/faultnet"
+	"github.com/chatsdk/chatsdk/quality"
+	"github.com/chatsdk/chatsdk/realtime"
+)
+
+// tally counts what goes over a client's connections.
+type tally struct{ conns, pings, bytes atomic.Int64 }
+
+func (y *tally) wrap(conn net.Conn) net.Conn {
+	y.conns.Add(1)
+	return tallyConn{conn, y}
+}
+
+type tallyConn struct {
+	net.Conn
+	y *tally
+}
+
+func (c tallyConn) NetConn() net.Conn { return c.Conn }
+
+func (c tallyConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.y.bytes.Add(int64(n))
+	return n, err
+}
+
+func (c tallyConn) Write(b []byte) (int, error) {
+	if bytes.HasPrefix(b, []byte("GET /api/health/ping")) {
+		c.y.pings.Add(1)
+	}
+	c.y.bytes.Add(int64(len(b)))
+	return c.Conn.Write(b)
+}
+
+// measured opens a client with a profile, signed in and connected, whose connections y counts.
+func (h *host) measured(t *testing.T, profile realtime.Profile, y *tally) *chatsdk.Client {
+	t.Helper()
+	dial := h.net.Dialer("phone")
+	c, err := chatsdk.Open(t.Context(), chatsdk.Options{
+		Server: "http://server", Store: chatsdk.InMemory(), Rand: rand.New(rand.NewPCG(1, 2)), Profile: profile,
+		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := dial(ctx, network, addr)
+			if err == nil {
+				conn = y.wrap(conn)
+			}
+			return conn, err
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.SignIn(t.Context(), "ada", password); err != nil {
+		t.Fatal(err)
+	}
+	c.Connect()
+	return c
+}
+
+// follow keeps the changes of the network that a client tells, from now on.
+func follow(t *testing.T, c *chatsdk.Client) (changes func() []quality.Change) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	var all []quality.Change
+	done := make(chan struct{})
+	updates := c.Watch(ctx)
+	go func() {
+		defer close(done)
+		for u := range updates {
+			if u.Quality != nil {
+				all = append(all, *u.Quality)
+			}
+		}
+	}()
+	return func() []quality.Change {
+		cancel()
+		<-done
+		return all[1:] // the first is what was so
+	}
+}
+
+// says sends a message, which may wait for the network.
+func says(t *testing.T, c *chatsdk.Client) {
+	t.Helper()
+	if _, err := c.Send(t.Context(), "general", "still there?"); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestLevelsAreToldAndKept: each latency class is told, and no other one in ten minutes, idle and in a conversation.
+func TestLevelsAreToldAndKept(t *testing.T) {
+	for rtt, want := range map[time.Duration]quality.Level{
+		20 * time.Millisecond: quality.Excellent, 100 * time.Millisecond: quality.Good,
+		200 * time.Millisecond: quality.Fair, 400 * time.Millisecond: quality.Poor,
+	} {
+		for _, talking := range []bool{false, true} {
+			t.Run(fmt.Sprint(rtt, talking), func(t *testing.T) {
+				withHost(t, func(t *testing.T, h *host) {
+					h.link.Set(faultnet.Symmetric(rtt))
+					c := h.measured(t, realtime.Foreground, &tally{})
+					defer c.Close()
+					time.Sleep(10 * time.Second)
+					if q := c.Quality(); q.Level != want || q.Reach != quality.ReachOnline || q.RTT.Median.Round(2*time.Millisecond) != rtt {
+						t.Errorf("after 10 s: %+v", q)
+					}
+					changes := follow(t, c)
+					for range 600 {
+						time.Sleep(time.Second)
+						if talking {
+							says(t, c)
+						}
+					}
+					for _, ch := range changes() {
+						if ch.Level != want || ch.Reach != quality.ReachOnline {
+							t.Errorf("%v after %v: %v %v, %s", ch.Level, ch.FromLevel, ch.Reach, ch.At, ch.Reason)
+						}
+					}
+				})
+			})
+		}
+	}
+}
+
+// seen waits until a client tells a reach and returns how long that took.
+func seen(t *testing.T, c *chatsdk.Client, want quality.Reach, within time.Duration) (time.Duration, error) {
+	t.Helper()
+	began := time.Now()
+	if !until(func() bool { return c.Quality().Reach == want }, within) {
+		return 0, fmt.Errorf("%v isn't told within %v: %+v", want, within, c.Quality())
+	}
+	return time.Since(began), nil
+}
+
+// TestCutIsOfflineAndHealIsOnline: a dead network is told in time in both profiles, and so is its return.
+func TestCutIsOfflineAndHealIsOnline(t *testing.T) {
+	for profile, within := range map[realtime.Profile]time.Duration{
+		realtime.Foreground: 2 * time.Second, realtime.Background: 13 * time.Second,
+	} {
+		t.Run(profile.String(), func(t *testing.T) {
+			withHost(t, func(t *testing.T, h *host) {
+				c := h.measured(t, profile, &tally{})
+				defer c.Close()
+				for i := range 8 {
+					time.Sleep(time.Minute + time.Duration(i)*1300*time.Millisecond)
+					if _, err := seen(t, c, quality.ReachOnline, time.Millisecond); err != nil {
+						t.Fatal(err)
+					}
+					h.link.Cut()
+					took, err := seen(t, c, quality.ReachOffline, within)
+					if err != nil {
+						t.Fatal(err)
+					}
+					time.Sleep(20 * time.Second)
+					h.link.Heal()
+					back, err := seen(t, c, quality.ReachOnline, 2*time.Second)
+					if err != nil {
+						t.Fatal(err)
+					}
+					t.Logf("offline after %v, online after %v", took, back)
+				}
+			})
+		})
+	}
+}
+
+// TestServerDownIsNotOffline: where the server's machine refuses, the network is fine.
+func TestServerDownIsNotOffline(t *testing.T) {
+	withHost(t, func(t *testing.T, h *host) {
+		c := h.measured(t, realtime.Foreground, &tally{})
+		defer c.Close()
+		time.Sleep(20 * time.Second)
+		changes := follow(t, c)
+		h.link.Update(func(c *faultnet.Conditions) { c.Refused = true })
+		h.link.Reset()
+		took, err := seen(t, c, quality.ReachServerDown, 3*time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Minute)
+		h.link.Update(func(c *faultnet.Conditions) { c.Refused = false })
+		back, err := seen(t, c, quality.ReachOnline, 2*time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("server down after %v, online after %v", took, back)
+		for _, ch := range changes() {
+			if ch.Reach == quality.ReachOffline || ch.Level == quality.Offline {
+				t.Errorf("offline: %+v", ch)
+			}
+		}
+	})
+}
+
+// TestIdleClientAsksOverItsConnection: a connected client keeps no other connection and makes no HTTP pings, and an idle
+// hour costs little.
+func TestIdleClientAsksOverItsConnection(t *testing.T) {
+	for profile, most := range map[realtime.Profile]float64{realtime.Foreground: 1700, realtime.Background: 150} {
+		t.Run(profile.String(), func(t *testing.T) {
+			withHost(t, func(t *testing.T, h *host) {
+				y := &tally{}
+				c := h.measured(t, profile, y)
+				defer c.Close()
+				time.Sleep(time.Minute)
+				conns, pings, sum := y.conns.Load(), y.pings.Load(), y.bytes.Load()
+				time.Sleep(time.Hour)
+				conns, pings = y.conns.Load()-conns, y.pings.Load()-pings
+				minute := float64(y.bytes.Load()-sum) / 60
+				t.Logf("%.0f bytes a minute", minute)
+				if conns != 0 || pings != 0 || minute > most {
+					t.Errorf("in an hour: %d connections, %d HTTP pings, %.0f bytes a minute", conns, pings, minute)
+				}
+				if q := c.Quality(); q.Reach != quality.ReachOnline || q.Level != quality.Good {
+					t.Errorf("after an hour: %+v", q)
+				}
+			})
+		})
+	}
+}
+
+// TestLossIsMeasured: 3% of the segments in a lively conversation are seen as such.
+func TestLossIsMeasured(t *testing.T) {
+	withHost(t, func(t *testing.T, h *host) {
+		c := h.measured(t, realtime.Foreground, &tally{})
+		defer c.Close()
+		time.Sleep(20 * time.Second)
+		h.link.Update(func(c *faultnet.Conditions) { c.Up.Loss, c.Down.Loss = 0.03, 0.03 })
+		held := 0
+		for i := range 3000 {
+			time.Sleep(100 * time.Millisecond)
+			says(t, c)
+			if q := c.Quality(); i >= 1800 && q.Loss.Segments > 0 && !q.Loss.Inferred && q.Loss.Low <= 0.03 && q.Loss.High >= 0.03 {
+				held++
+			}
+		}
+		q := c.Quality()
+		t.Logf("%+v", q)
+		if q.Level != quality.Fair && q.Level != quality.Poor {
+			t.Errorf("at 3%% loss the level is %v: %+v", q.Level, q)
+		}
+		if held < 1080 { // nine in ten
+			t.Errorf("the interval held 3%% in %d of 1200 looks: %+v", held, q.Loss)
+		}
+	})
+}
