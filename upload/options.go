@@ -44,9 +44,9 @@ type Options struct {
 	// DialContext and TLSConfig are used by the Queue's own transport. They default to a net.Dialer and the system's
 	// roots. A dialer switches off the proxies that the environment names.
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
+	TLSConfig   *tls.Config
 	// Proxy chooses the HTTP proxy of a request where DialContext is set. Nil is none then.
 	Proxy func(*http.Request) (*url.URL, error)
-	TLSConfig   *tls.Config
 
 	// Concurrent is the most uploads that are under way at once. One that waits for network or token keeps its turn; one
 	// that the server answers and doesn't let go on for 20 s gives it to another that waits. They go in the order in
