@@ -38,7 +38,8 @@ type Exchange struct {
 	RTT  time.Duration // from sending to the answer
 	// Loaded says that the answer came as late as what was being uploaded over the connection explains.
 	Loaded bool
-	// Frames and Received are what has come over Conn until now: messages of the protocol, and bytes, TLS included.
+	// Frames and Received are what has come over Conn until now: frames with more than the server's pings, and bytes, TLS
+	// included.
 	Frames, Received uint64
 }
 

@@ -1,6 +1,7 @@
 package realtime
 
 import (
+	"slices"
 	"time"
 
 	"github.com/centrifugal/protocol"
@@ -9,7 +10,7 @@ import (
 // applyFrame applies the replies and pushes of a frame in wire order. What comes after the end of its connection is
 // not applied, even if it is of the same frame.
 func (o *owner) applyFrame(e event) {
-	if o.link != nil && o.link.tr.gen == e.gen {
+	if o.link != nil && o.link.tr.gen == e.gen && slices.ContainsFunc(e.replies, says) {
 		o.link.frames++
 	}
 	for _, r := range e.replies {
@@ -28,6 +29,9 @@ func (o *owner) applyFrame(e event) {
 		}
 	}
 }
+
+// says tells a reply or a push from a ping.
+func says(r *protocol.Reply) bool { return r.Id != 0 || r.Push != nil }
 
 // answerPing sends exactly one pong for a ping of the server, and none that it doesn't expect: that would end the
 // connection with a terminal code.
