@@ -3,6 +3,7 @@ package chatsdk_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -46,6 +47,28 @@ func lossOnTheWayDown(t *testing.T, h *host) error {
 		return fmt.Errorf("at 4%% on the way down the level is %v", q.Level)
 	}
 	return nil
+}
+
+// TestServerIsAskedWhereThatTells: only if enough came, not too often, and not where it can't tell.
+func TestServerIsAskedWhereThatTells(t *testing.T) {
+	const s = time.Second
+	for name, row := range map[string]struct {
+		rows []chatsdk.PeerRow
+		want []bool
+	}{
+		"frames":             {[]chatsdk.PeerRow{{1, 5, 0, s, false, false, false}, {1, 24, 0, 3 * s, false, false, false}, {1, 25, 0, s, false, false, false}}, []bool{false, false, true}},
+		"bytes":              {[]chatsdk.PeerRow{{1, 0, 9, s, false, false, false}, {1, 2, 32<<10 + 8, 3 * s, false, false, false}, {1, 3, 32<<10 + 9, s, false, false, false}}, []bool{false, false, true}},
+		"not at once":        {[]chatsdk.PeerRow{{1, 0, 0, s, false, false, false}, {1, 90, 0, s, false, false, false}, {1, 91, 0, s, false, false, false}}, []bool{false, false, true}},
+		"not again at once":  {[]chatsdk.PeerRow{{1, 0, 0, s, false, false, false}, {1, 90, 0, 2 * s, false, false, false}, {1, 180, 0, s, false, false, false}, {1, 270, 0, s, false, false, false}}, []bool{false, true, false, true}},
+		"thrifty":            {[]chatsdk.PeerRow{{1, 0, 0, s, false, false, true}, {1, 90, 0, 29 * s, false, false, true}, {1, 91, 0, s, false, false, true}}, []bool{false, false, true}},
+		"not able":           {[]chatsdk.PeerRow{{1, 0, 0, s, true, false, false}, {1, 90, 0, 9 * s, true, false, false}}, []bool{false, false}},
+		"refused":            {[]chatsdk.PeerRow{{1, 0, 0, s, false, false, false}, {1, 90, 0, 9 * s, false, true, false}}, []bool{false, false}},
+		"another connection": {[]chatsdk.PeerRow{{1, 0, 0, s, false, true, false}, {2, 90, 0, 9 * s, false, false, false}, {2, 110, 0, 9 * s, false, false, false}}, []bool{false, false, true}},
+	} {
+		if got := chatsdk.PeerAsks(row.rows); !slices.Equal(got, row.want) {
+			t.Errorf("%s: asked %v, want %v", name, got, row.want)
+		}
+	}
 }
 
 func TestLossOnTheWayDownIsSeen(t *testing.T) { holds(t, lossOnTheWayDown) }

@@ -14,6 +14,7 @@ import (
 	"github.com/chatsdk/chatsdk/faultnet"
 	"github.com/chatsdk/chatsdk/quality"
 	"github.com/chatsdk/chatsdk/realtime"
+	"github.com/chatsdk/chatsdk/scenario"
 )
 
 // tally counts what goes over a client's connections: those beside the WebSocket with their pings and renewals, and the
@@ -186,6 +187,75 @@ func TestCutIsOfflineAndHealIsOnline(t *testing.T) {
 						t.Fatal(err)
 					}
 					t.Logf("offline after %v, online after %v", took, back)
+				}
+			})
+		})
+	}
+}
+
+// TestCutIsSeenAtEachRoundTrip: in the foreground within 2 s up to an RTT of 300 ms, idle and in a conversation.
+func TestCutIsSeenAtEachRoundTrip(t *testing.T) {
+	for _, rtt := range []time.Duration{20 * time.Millisecond, 200 * time.Millisecond, 300 * time.Millisecond} {
+		for _, talking := range []bool{false, true} {
+			t.Run(fmt.Sprint(rtt, talking), func(t *testing.T) {
+				withHost(t, func(t *testing.T, h *host) {
+					h.link.Set(faultnet.Symmetric(rtt))
+					c := h.measured(t, realtime.Foreground, &tally{})
+					defer c.Close()
+					for i := range 6 {
+						for range 60 {
+							time.Sleep(time.Second)
+							if talking {
+								says(t, c)
+							}
+						}
+						time.Sleep(time.Duration(i) * 110 * time.Millisecond)
+						h.link.Cut()
+						took, err := seen(t, c, quality.ReachOffline, 2*time.Second)
+						if err != nil {
+							t.Fatal(err)
+						}
+						time.Sleep(10 * time.Second)
+						h.link.Heal()
+						back, err := seen(t, c, quality.ReachOnline, 2*time.Second)
+						if err != nil {
+							t.Fatal(err)
+						}
+						t.Logf("offline after %v, online after %v", took, back)
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestStoppedServerIsNotOffline ends the server in order and by a crash.
+func TestStoppedServerIsNotOffline(t *testing.T) {
+	for _, graceful := range []bool{true, false} {
+		t.Run(fmt.Sprint(graceful), func(t *testing.T) {
+			world(t, func(t *testing.T, w *scenario.World, ada *scenario.Client) {
+				time.Sleep(20 * time.Second)
+				changes := follow(t, ada.Chat)
+				if err := w.StopServer(t.Context(), graceful); err != nil {
+					t.Fatal(err)
+				}
+				took, err := seen(t, ada.Chat, quality.ReachServerDown, 5*time.Second)
+				if err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(5 * time.Minute)
+				if err := w.StartServer(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				back, err := seen(t, ada.Chat, quality.ReachOnline, 2*time.Second)
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Logf("server down after %v, online after %v", took, back)
+				for _, ch := range changes() {
+					if ch.Reach == quality.ReachOffline || ch.Level == quality.Offline {
+						t.Errorf("offline: %+v", ch)
+					}
 				}
 			})
 		})

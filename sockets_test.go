@@ -151,7 +151,7 @@ func dialTimeouts(t *testing.T, h *host) error {
 	h.link.Cut()
 	ctx, cancel := context.WithTimeout(t.Context(), 700*time.Millisecond)
 	defer cancel()
-	if conn, err := c.Dial(ctx); err == nil {
+	if conn, err := c.Dial(ctx, ""); err == nil {
 		return errors.Join(errors.New("a dial got through a cut"), conn.Close())
 	}
 	_, err := seen(t, c, quality.ReachOffline, 3*time.Second)
@@ -159,6 +159,38 @@ func dialTimeouts(t *testing.T, h *host) error {
 }
 
 func TestDialTimeoutsAreTold(t *testing.T) { holds(t, dialTimeouts) }
+
+// TestHandshakeWithAProxySaysNothing: what answers there isn't the server. Its counters are those of the first hop, and told.
+func TestHandshakeWithAProxySaysNothing(t *testing.T) {
+	withHost(t, func(t *testing.T, h *host) {
+		ln, err := h.net.Listen("proxy:3128")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ln.Close()
+		c := h.open(t, chatsdk.InMemory(), nil)
+		defer c.Close()
+		time.Sleep(time.Second)
+		before := c.QualityStats()
+		conn, err := c.Dial(t.Context(), "proxy:3128")
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if s := c.QualityStats(); s != before || c.LiveSockets() != 1 {
+			t.Errorf("after a handshake with a proxy %+v, before %+v; %d sockets", s, before, c.LiveSockets())
+		}
+		_ = conn.Close()
+		if conn, err = c.Dial(t.Context(), ""); err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.Close()
+		time.Sleep(time.Second)
+		if s := c.QualityStats(); s.Samples != before.Samples+2 || c.LiveSockets() != 0 {
+			t.Errorf("after a handshake with the server %+v, before %+v; %d sockets", s, before, c.LiveSockets())
+		}
+	})
+}
 
 // callsOnNewConnections makes calls so seldom that each has a connection of its own: there is no round trip in them.
 func callsOnNewConnections(t *testing.T, h *host) error {
