@@ -37,6 +37,7 @@ type Client struct {
 	sockets   sockets
 	transfers transfers
 	peer      peer
+	probing   probing
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -154,6 +155,7 @@ func (c *Client) Close() error {
 		c.closed = true
 		c.mu.Unlock()
 		c.cancel()
+		c.probing.rest()
 		var errs []error
 		// The connection first: its last events may still reach the queue and the inbox.
 		if c.rt != nil {
@@ -218,7 +220,7 @@ func (c *Client) onRoundTrip(rtt time.Duration, err error) {
 func (c *Client) Connect() {
 	now := time.Now()
 	c.trying.CompareAndSwap(nil, &now)
-	c.quality.SetProbing(true)
+	c.probing.want()
 	c.rt.Connect()
 }
 
@@ -226,7 +228,7 @@ func (c *Client) Connect() {
 // in the same moment may still leave. Watch tells when the connection is closed.
 func (c *Client) Disconnect() {
 	c.trying.Store(nil)
-	c.quality.SetProbing(false)
+	c.probing.rest()
 	c.rt.Disconnect()
 }
 

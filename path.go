@@ -132,6 +132,7 @@ func (c *Client) followConnection() {
 				c.cutOff.Store(true)
 			}
 			c.followReach(change)
+			c.probing.follow(change)
 			switch up := c.updateReady(); {
 			case up:
 				retry.Stop()

@@ -56,7 +56,8 @@ func (c *Client) openQuality() (err error) {
 	if c.quality, err = quality.New(q); err != nil {
 		return fmt.Errorf("measure the network: %w", err)
 	}
-	c.quality.SetProbing(false)
+	c.probing.monitor = c.quality
+	c.probing.rest()
 	return nil
 }
 
