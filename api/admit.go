@@ -14,6 +14,9 @@ const leaseSlack = time.Second
 // admit waits until the host's gate and circuit let an attempt through.
 func (cl *call) admit() (p permit, waited bool, err error) {
 	h := cl.h
+	if f := cl.c.opts.AttemptTimeout; f != nil && cl.ours { // outside of the lock: it is somebody else's
+		cl.told = f()
+	}
 	var w *waiter
 	for {
 		now := cl.now()
@@ -149,6 +152,6 @@ func (cl *call) await(w *waiter, again time.Time) error {
 // limitLocked is the timeout of the next attempt.
 func (cl *call) limitLocked() time.Duration {
 	o := &cl.c.opts
-	d := min(max(cl.h.path.timeout(cl.route), o.AttemptMin), o.AttemptMax)
+	d := min(max(cl.h.path.timeout(cl.route, cl.told), o.AttemptMin), o.AttemptMax)
 	return min(d<<cl.h.path.shift(), o.AttemptMax)
 }

@@ -109,10 +109,23 @@ func (c *Client) CloseIdleConnections() {
 	}
 }
 
-// NetworkChanged tells the client that the device's network changed: idle connections are closed, since they may be dead,
-// what was measured of the path is forgotten, open circuits let a call through at once, and calls whose wait only gave
-// the path time go on within 500 ms.
+// NetworkChanged tells the client that the device's network changed: as NetworkBack, and what was measured of the path is
+// forgotten.
 func (c *Client) NetworkChanged() {
+	c.eachHost(func(h *host) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.path.forget()
+	})
+	c.NetworkBack()
+}
+
+// NetworkBack tells the client that there is a network again: idle connections are closed, since they may have died in the
+// outage, open circuits let a call through at once, and calls whose wait only gave the path time go on within 500 ms.
+func (c *Client) NetworkBack() {
+	if planted == bugBackForgets {
+		c.eachHost(func(h *host) { h.path.forget() })
+	}
 	c.CloseIdleConnections()
 	c.mu.Lock()
 	if c.network != nil && planted != bugChangeUnheard {
@@ -120,12 +133,7 @@ func (c *Client) NetworkChanged() {
 		c.network = nil
 	}
 	c.mu.Unlock()
-	c.eachHost(func(h *host) {
-		h.mu.Lock()
-		h.path.forget()
-		h.mu.Unlock()
-		c.hint(h, "network changed")
-	})
+	c.eachHost(func(h *host) { c.hint(h, "the network is back") })
 }
 
 // ServerUp tells the client that BaseURL's server was just seen to work, as by a connection of another kind: an open

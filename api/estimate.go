@@ -26,7 +26,7 @@ func (e *estimate) observe(d time.Duration) {
 func (e *estimate) bound() time.Duration { return e.mean + 4*e.dev }
 
 const (
-	// unknownAnswer is the timeout for a host of which nothing is known.
+	// unknownAnswer is the timeout for a host of which nothing is known, and nobody else knows anything.
 	unknownAnswer = 10 * time.Second
 	// unknownServer is taken for the server's time on a route before the first answer.
 	unknownServer = time.Second
@@ -114,9 +114,13 @@ func (p *path) miss(now, start time.Time) {
 	p.missed = now
 }
 
-// timeout is how long an attempt waits for an answer, before the Options' bounds.
-func (p *path) timeout(route string) time.Duration {
+// timeout is how long an attempt waits for an answer, before the Options' bounds. told is what somebody else knows of the
+// path, or 0: it counts where nothing was measured here.
+func (p *path) timeout(route string, told time.Duration) time.Duration {
 	d := unknownAnswer
+	if told > 0 && planted != bugTimeoutUntold {
+		d = told
+	}
 	if p.rtt.known {
 		server := unknownServer
 		if e := p.known(route); e != nil && e.known {

@@ -37,6 +37,8 @@ const (
 	BugChangeUnheard  = bugChangeUnheard
 	BugPortalCounts   = bugPortalCounts
 	BugPacedForEver   = bugPacedForEver
+	BugTimeoutUntold  = bugTimeoutUntold
+	BugBackForgets    = bugBackForgets
 	BugLateLook       = bugLateLook
 )
 
@@ -133,7 +135,7 @@ func (p *Path) Observe(now time.Time, rtt time.Duration) { p.p.observe(now, rtt)
 
 // Timeout is an attempt's, within bounds.
 func (p *Path) Timeout(route string, least, most time.Duration) time.Duration {
-	return min(min(max(p.p.timeout(route), least), most)<<p.p.shift(), most)
+	return min(min(max(p.p.timeout(route, 0), least), most)<<p.p.shift(), most)
 }
 
 // ServerTime reads what a server says that it needed.

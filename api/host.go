@@ -149,7 +149,7 @@ func (h *host) state(now time.Time) HostState {
 	defer h.mu.Unlock()
 	s := HostState{
 		Host: h.key.String(), Circuit: h.breaker.state, Budget: h.budget.left(now),
-		RTT: h.path.rtt.mean, Timeout: h.path.timeout(""), Waiting: len(h.waiting), Stats: h.stats,
+		RTT: h.path.rtt.mean, Timeout: h.path.timeout("", 0), Waiting: len(h.waiting), Stats: h.stats,
 	}
 	if h.breaker.state == Open {
 		s.RetryIn = max(h.breaker.until.Sub(now), 0)

@@ -73,6 +73,12 @@ type Options struct {
 	// request's body starts it anew. Default to 2s, since a slow path isn't dead, and 30s.
 	AttemptMin, AttemptMax time.Duration
 
+	// AttemptTimeout tells how long to wait for an answer of BaseURL's host while the path to it isn't measured, as at first
+	// and after NetworkChanged: somebody else may know it already. It is called before each attempt, by several goroutines
+	// at once, and must not block. What it says is brought into the bounds above, and doesn't count any more once there is
+	// a measure of the Client's own, or one from ObserveRTT. 0 is unknown, as is nil: 10s.
+	AttemptTimeout func() time.Duration
+
 	// MaxRetryAfter is the longest wait asked for by a server that a call sits out. One that asks for more fails the
 	// call with ErrRateLimited, and is obeyed all the same. Defaults to 5m.
 	MaxRetryAfter time.Duration

@@ -34,5 +34,7 @@ const (
 	bugChangeUnheard      // a changed network wakes nobody
 	bugBudgetByTime       // a token of the retry budget each second, whatever the server answers
 	bugAlarmEarly         // an alarm that rings ends its owner's attempt, though it was set by an earlier one
+	bugTimeoutUntold      // what somebody else knows of the path isn't asked for
+	bugBackForgets        // the end of an outage forgets what was measured of the path
 	bugLateLook           // who looks at the context of an attempt that is over finds it going on
 )

@@ -43,6 +43,8 @@ func TestPlantedMistakesAreFound(t *testing.T) {
 		"deaf to a changed network":   {api.BugChangeUnheard, checkWaitEndsWithNetwork, "TestWaitEndsWithItsNetwork"},
 		"budget by time":              {api.BugBudgetByTime, someFleet("all 503"), "TestCrowdOfQuietClients"},
 		"alarm of an earlier one":     {api.BugAlarmEarly, checkAlarm, "TestAlarmServesOneAttemptAfterTheOther"},
+		"nobody is asked":             {api.BugTimeoutUntold, checkToldTimeout, "TestTimeoutOfAnUnmeasuredPath"},
+		"an outage's end forgets":     {api.BugBackForgets, checkToldTimeout, "TestTimeoutOfAnUnmeasuredPath"},
 		"first look goes on":          {api.BugLateLook, checkContext, "TestContextOfAnAttempt"},
 		"first look goes on for ever": {api.BugLateLook, checkContextOver, "TestContextEndsWithTheAnswer"},
 	} {

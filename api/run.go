@@ -31,6 +31,7 @@ type call struct {
 	ours       bool   // to Options.BaseURL's origin
 	tokens     bool   // it gets a token
 
+	told     time.Duration // Options.AttemptTimeout's, or 0
 	limit    time.Duration // of the attempt that begins
 	patience time.Duration // with its answer's body
 	known    bool          // the host had answered before it
