@@ -110,6 +110,17 @@ func (c *Client) Disconnect() { c.box.put(event{kind: evDisconnect}) }
 // the path counts for less from now on. Bursts are merged.
 func (c *Client) NetworkChanged() { c.box.put(event{kind: evNetworkChanged}) }
 
+// PathBack says that something else of this process has just got through to the server, as after an outage: a pause ends,
+// unless the server itself asked for it, and an attempt that hangs, as one does whose first segment was lost, is begun
+// anew. One that gets on is left alone, and so is a live connection, which is only asked for a sign of life. Nothing that
+// was learnt about the path is forgotten. Bursts are merged.
+func (c *Client) PathBack() { c.box.put(event{kind: evPathBack}) }
+
+// PathLost says that nothing else of this process gets through to the server any more. That ends no connection, since it
+// may be wrong: a live one is asked for a sign of life at once. Until there is one, silence on a path that is new isn't
+// taken for segments lost in a row, for others would have been heard. Bursts are merged.
+func (c *Client) PathLost() { c.box.put(event{kind: evPathLost}) }
+
 // SetProfile changes the effort from now on.
 func (c *Client) SetProfile(p Profile) { c.box.put(event{kind: evProfile, profile: p}) }
 

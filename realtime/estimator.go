@@ -80,6 +80,7 @@ type estimator struct {
 	inHalf       int
 	guess        bool // srtt comes from a handshake
 	rate         int  // of uploads, in bytes/s, less than usualRate; 0: that
+	doubted      bool // nothing else gets through either, as far as is known
 }
 
 // observe takes a round trip and says whether it was late.
@@ -281,14 +282,15 @@ func (e *estimator) suspectAfter() time.Duration {
 // deadAfter is the age of an unanswered probe at which the link is given up. On a clean path that is about twice
 // suspectAfter, and one loss. On a lossy one it lies above the longest chain of losses that is to be expected, and so it
 // does on a new one: until there have been answers, nothing but time tells a chain of losses from a dead link. Before
-// the first answer after a change of networks the link is more likely dead than unlucky.
+// the first answer after a change of networks the link is more likely dead than unlucky, and so it is where others don't
+// get through either.
 func (e *estimator) deadAfter() time.Duration {
 	if e.srtt == 0 {
 		return 4 * unknownPath
 	}
 	d := max(2*min(max(e.srtt+4*e.rttvar+slack, suspectMin), suspectMax), deadMin)
 	k := e.chains()
-	if e.samples > 0 && e.samples < warmUp {
+	if e.samples > 0 && e.samples < warmUp && !e.doubted {
 		k = max(k, newChain)
 	}
 	d = max(d, e.chain(k))

@@ -29,8 +29,9 @@ const (
 	InLost, InAttemptFailed, InTerminal     = inLost, inAttemptFailed, inTerminal
 	InRetryDue, InSuspendDue                = inRetryDue, inSuspendDue
 	InNetworkChanged, InStable              = inNetworkChanged, inStable
+	InPathBack, InPathLost                  = inPathBack, inPathLost
 	States                                  = int(Failed) + 1
-	Inputs                                  = int(inStable) + 1
+	Inputs                                  = int(inPathLost) + 1
 	DeadMin, DeadMax, SuspectMin, LongPause = deadMin, deadMax, suspectMin, longPause
 	PathSlack                               = slack
 )
@@ -50,6 +51,7 @@ func (e *estimator) SuspectAfter() time.Duration   { return e.suspectAfter() }
 func (e *estimator) DeadAfter() time.Duration      { return e.deadAfter() }
 func (e *estimator) AttemptTimeout() time.Duration { return e.attemptTimeout() }
 func (e *estimator) Chain(k int) time.Duration     { return e.chain(k) }
+func (e *estimator) Doubt()                        { e.doubted = true }
 func (e *estimator) Age()                          { e.age() }
 func (e *estimator) SRTT() time.Duration           { return e.srtt }
 func (e *estimator) Provisional(d time.Duration)   { e.provisional(d) }

@@ -92,6 +92,7 @@ func (o *owner) suspect(now time.Time) {
 // proof clears suspicion: the link works both ways.
 func (o *owner) proof(sentAt, at time.Time) {
 	l := o.link
+	o.est.doubted = false
 	o.est.uploaded(o.live.proof(sentAt, later(at.Add(-o.est.srtt), sentAt), l.tr.raw.in.Load()))
 	if !o.suspected || !l.up {
 		return

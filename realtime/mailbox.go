@@ -15,6 +15,8 @@ const (
 	evDisconnect
 	evNetworkChanged
 	evProbe
+	evPathBack
+	evPathLost
 	evProfile
 	evSubscribe
 	evUnsubscribe
@@ -31,7 +33,11 @@ const (
 
 // mergeable says whether two in a row mean the same as one, so that callers can't make the mailbox grow with them.
 func (k eventKind) mergeable() bool {
-	return k == evConnect || k == evDisconnect || k == evNetworkChanged || k == evProbe || k == evDrained
+	switch k {
+	case evConnect, evDisconnect, evNetworkChanged, evProbe, evPathBack, evPathLost, evDrained:
+		return true
+	}
+	return false
 }
 
 // event is one message to the owner. Which fields count depends on kind.

@@ -59,6 +59,11 @@ type Options struct {
 	// Logger gets one line for each change of state, or nil for none.
 	Logger *slog.Logger
 
+	// AttemptTimeout tells how long a dial with TLS and upgrade, and then the answer to connect, may take on a path of which
+	// there has been no answer yet, as at first and after NetworkChanged: somebody else may know it already. It is called on
+	// the client's inner goroutine before each attempt and must not block nor call back. 0 is unknown, as is nil: 10 s, or
+	// what the path before asks for.
+	AttemptTimeout func() time.Duration
 	// OnReached is told each time that an attempt got through to the server and the token isn't there yet: the network
 	// works, so that whatever the token source waits for may be worth another try. The first attempt after a connection
 	// counts as soon as it is dialed, which saves a round trip; the others when the server has answered, since one that

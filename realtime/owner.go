@@ -146,6 +146,10 @@ func (o *owner) handle(e event) {
 		o.step(inNetworkChanged, cause{reason: ReasonNetworkChanged})
 	case evProbe:
 		o.probeAsked(time.Now())
+	case evPathBack:
+		o.step(inPathBack, cause{})
+	case evPathLost:
+		o.step(inPathLost, cause{})
 	case evProfile:
 		o.setProfile(e.profile)
 	case evSubscribe:

@@ -47,9 +47,16 @@ func (o *owner) startAttempt(standby bool) {
 	o.count(func(s *Stats) { s.Attempts++ })
 }
 
-// attemptTimeout grows with failures in a row: what was measured may be of another path.
+// attemptTimeout grows with failures in a row: what was measured may be of another path. Until there has been an answer on
+// this one, what somebody else knows of it counts for more.
 func (o *owner) attemptTimeout() time.Duration {
-	return min(o.est.attemptTimeout()<<min(o.failures/4, 3), 10*time.Second)
+	d := o.est.attemptTimeout()
+	if f := o.o.AttemptTimeout; f != nil && o.est.samples == 0 {
+		if told := f(); told > 0 {
+			d = told
+		}
+	}
+	return min(d<<min(o.failures/4, 3), 10*time.Second)
 }
 
 // redial answers NetworkChanged: what was begun on the old network is given up. A delay that the server asked for

@@ -92,10 +92,13 @@ const (
 	inSuspendDue     // too long without success
 	inNetworkChanged // the application says so
 	inStable         // the connection has lasted
+	inPathBack       // something else got through
+	inPathLost       // nothing else gets through
 )
 
 var inputNames = [...]string{
 	"connect", "disconnect", "up", "lost", "attempt failed", "terminal", "retry due", "suspend due", "network changed", "stable",
+	"path back", "path lost",
 }
 
 func (k inputKind) String() string { return inputNames[k] }
@@ -116,10 +119,14 @@ const (
 	actArmStable                   // start counting uptime
 	actForget                      // start pauses from the shortest again
 	actProbe                       // probe the live connection with a short deadline
+	actRejoin                      // start an attempt now, unless one gets on
+	actAsk                         // probe the live connection, unless it is being probed
+	actDoubt                       // the same, and don't take silence for lost segments
 )
 
 var actionNames = [...]string{
 	"dial", "redial", "retry", "leave", "drop", "stop attempts", "settle", "arm suspend", "disarm suspend", "arm stable", "forget", "probe",
+	"rejoin", "ask", "doubt",
 }
 
 func (a action) String() string { return actionNames[a] }
@@ -170,7 +177,9 @@ func fromTrying(s State, in inputKind) (State, []action) {
 		return Suspended, nil
 	case inNetworkChanged:
 		return s, []action{actForget, actRedial}
-	case inLost, inStable:
+	case inPathBack:
+		return s, []action{actRejoin}
+	case inLost, inStable, inPathLost:
 		return s, nil // refused: there is no connection to lose
 	}
 	return s, nil
@@ -188,6 +197,10 @@ func fromConnected(in inputKind) (State, []action) {
 		return Connected, []action{actProbe}
 	case inStable:
 		return Connected, []action{actForget}
+	case inPathBack:
+		return Connected, []action{actAsk}
+	case inPathLost:
+		return Connected, []action{actDoubt}
 	case inConnect, inUp, inAttemptFailed, inRetryDue, inSuspendDue:
 		return Connected, nil // refused: already there
 	}
@@ -209,7 +222,7 @@ func fromFailed(in inputKind) (State, []action) {
 		return Connecting, []action{actForget, actArmSuspend, actDial}
 	case inDisconnect:
 		return Disconnected, nil
-	case inUp, inLost, inAttemptFailed, inTerminal, inRetryDue, inSuspendDue, inNetworkChanged, inStable:
+	case inUp, inLost, inAttemptFailed, inTerminal, inRetryDue, inSuspendDue, inNetworkChanged, inStable, inPathBack, inPathLost:
 		return Failed, nil // refused: final
 	}
 	return Failed, nil

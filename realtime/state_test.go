@@ -24,6 +24,7 @@ func TestStateTable(t *testing.T) {
 			realtime.InConnect: {st, "dial"}, realtime.InDisconnect: {d, stop}, realtime.InUp: {c, up}, realtime.InLost: {st, ""},
 			realtime.InAttemptFailed: {st, "retry"}, realtime.InTerminal: {f, stop}, realtime.InRetryDue: {st, "dial"},
 			realtime.InSuspendDue: {s, ""}, realtime.InNetworkChanged: {st, "forget, redial"}, realtime.InStable: {st, ""},
+			realtime.InPathBack: {st, "rejoin"}, realtime.InPathLost: {st, ""},
 		}
 	}
 	table := map[realtime.State]map[realtime.Input]cell{
@@ -31,6 +32,7 @@ func TestStateTable(t *testing.T) {
 			realtime.InConnect: {g, start}, realtime.InDisconnect: {d, ""}, realtime.InUp: {d, ""}, realtime.InLost: {d, ""},
 			realtime.InAttemptFailed: {d, ""}, realtime.InTerminal: {d, ""}, realtime.InRetryDue: {d, ""},
 			realtime.InSuspendDue: {d, ""}, realtime.InNetworkChanged: {d, ""}, realtime.InStable: {d, ""},
+			realtime.InPathBack: {d, ""}, realtime.InPathLost: {d, ""},
 		},
 		g: trying(g), r: trying(r), s: trying(s),
 		c: {
@@ -38,11 +40,13 @@ func TestStateTable(t *testing.T) {
 			realtime.InLost: {r, "drop, settle, arm suspend, retry"}, realtime.InAttemptFailed: {c, ""},
 			realtime.InTerminal: {f, "drop, settle, stop attempts"}, realtime.InRetryDue: {c, ""}, realtime.InSuspendDue: {c, ""},
 			realtime.InNetworkChanged: {c, "probe"}, realtime.InStable: {c, "forget"},
+			realtime.InPathBack: {c, "ask"}, realtime.InPathLost: {c, "doubt"},
 		},
 		f: {
 			realtime.InConnect: {g, start}, realtime.InDisconnect: {d, ""}, realtime.InUp: {f, ""}, realtime.InLost: {f, ""},
 			realtime.InAttemptFailed: {f, ""}, realtime.InTerminal: {f, ""}, realtime.InRetryDue: {f, ""},
 			realtime.InSuspendDue: {f, ""}, realtime.InNetworkChanged: {f, ""}, realtime.InStable: {f, ""},
+			realtime.InPathBack: {f, ""}, realtime.InPathLost: {f, ""},
 		},
 	}
 	for st := range realtime.States {

@@ -63,6 +63,13 @@ func (o *owner) do(a action, c cause) {
 		}
 	case actProbe:
 		o.probeChangedNetwork(now)
+	case actRejoin:
+		o.rejoin(now)
+	case actAsk:
+		o.askLink(now)
+	case actDoubt:
+		o.est.doubted = true
+		o.askLink(now)
 	}
 }
 
