@@ -20,7 +20,7 @@ type chunks struct {
 	rate        float64
 }
 
-// newChunks begins with a rate that was measured before, or 0.
+// newChunks begins with a rate that was measured before, or 0: then with what somebody else knows.
 func newChunks(o *Options, checksums bool, rate float64) chunks {
 	c := chunks{least: o.ChunkMin, most: maxStream, want: o.ChunkTime, size: firstStream, rate: rate}
 	if checksums {
@@ -28,6 +28,10 @@ func newChunks(o *Options, checksums bool, rate float64) chunks {
 	}
 	if rate > 0 {
 		c.size = c.fitting()
+	} else if o.FirstChunk != nil && planted != bugChunkUntold {
+		if told := o.FirstChunk(); told > 0 {
+			c.size = told
+		}
 	}
 	c.size = c.bounded(c.size)
 	return c

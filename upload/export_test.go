@@ -41,6 +41,7 @@ const (
 	BugDropInLine    = bugDropInLine
 	BugNewestBase    = bugNewestBase
 	BugNoFloor       = bugNoFloor
+	BugChunkUntold   = bugChunkUntold
 	LastBug          = bugLast
 )
 
@@ -82,6 +83,12 @@ type Chunks struct{ c chunks }
 // NewChunks makes one with the default bounds.
 func NewChunks(checksums bool) *Chunks {
 	o, _ := Options{Endpoint: "http://a/", Store: NewMemory()}.withDefaults()
+	return &Chunks{newChunks(&o, checksums, 0)}
+}
+
+// ChunksTold is NewChunks where somebody else knows how many bytes the first one should have.
+func ChunksTold(checksums bool, first int64) *Chunks {
+	o, _ := Options{Endpoint: "http://a/", Store: NewMemory(), FirstChunk: func() int64 { return first }}.withDefaults()
 	return &Chunks{newChunks(&o, checksums, 0)}
 }
 

@@ -65,6 +65,10 @@ type Options struct {
 	ChunkMin, ChunkMax int64
 	// ChunkTime is how long a chunk is to take at the measured rate. Defaults to 2s.
 	ChunkTime time.Duration
+	// FirstChunk tells how many bytes the first chunk of an upload should have while no rate was measured here: somebody else
+	// may know the network. It is called by several goroutines and must not block. What it says is brought into the bounds
+	// above. 0 is unknown, as is nil: 256 KiB with checksums, 1 MiB without.
+	FirstChunk func() int64
 	// HashFirst is the size up to which a file's SHA-256 is computed before its creation, so that the server can be told
 	// it beforehand. Defaults to 16 MiB. Negative never does.
 	HashFirst int64

@@ -26,6 +26,7 @@ const (
 	bugDropInLine        // a copy that can't be dropped holds up the others
 	bugNewestBase        // the newest round trip is taken for the path's own
 	bugNoFloor           // what looks like a queue brakes more and more
+	bugChunkUntold       // what somebody else knows of the network isn't asked for
 	bugLast              // none: one more than the last
 )
 

@@ -31,6 +31,7 @@ var checks = map[string]func(t *testing.T) error{
 	"a stuck file lets others go":       checkTurns,
 	"the queue stays short":             checkQueue,
 	"noise brakes by half at most":      checkNoise,
+	"a told network sets the first":     checkFirstChunk,
 }
 
 // TestChecks runs each of them against the code as it is.
@@ -68,6 +69,7 @@ var planted = map[upload.Bug]string{
 	upload.BugKeepTurn:      "a stuck file lets others go",
 	upload.BugNewestBase:    "the queue stays short",
 	upload.BugNoFloor:       "noise brakes by half at most",
+	upload.BugChunkUntold:   "a told network sets the first",
 }
 
 // TestPlantedBugsAreFound switches each bug on and demands that its check fails.
