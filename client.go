@@ -33,6 +33,7 @@ type Client struct {
 	inbox   *inbox.Inbox
 	up      uploads
 	quality *quality.Monitor
+	loop    loop
 
 	sockets   sockets
 	transfers transfers
@@ -73,9 +74,10 @@ func Open(ctx context.Context, opts Options) (*Client, error) {
 	c := &Client{opts: opts, log: opts.Logger, channels: map[string]*channel{}}
 	c.transfers.zero, c.peer.ask = time.Now(), make(chan uint64, 1)
 	c.peer.thrifty.Store(opts.Profile == realtime.Background)
-	c.sockets.dial, c.opts.DialContext = opts.DialContext, c.dial
-	c.http = c.opts.httpClient()
+	c.loop.init()
 	c.up.init()
+	c.sockets.dial, c.opts.DialContext = c.loop.gate.watching(opts.DialContext), c.dial
+	c.http = c.opts.httpClient()
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.ep = &endpoints{base: base, http: c.http, timeout: opts.CallTimeout}
 	if err := c.open(ctx); err != nil {
@@ -96,7 +98,7 @@ func (c *Client) open(ctx context.Context) (err error) {
 	if err := c.openQuality(); err != nil {
 		return err
 	}
-	if err := c.ep.open(o, c.http, c.tokens, c.onAttempt); err != nil {
+	if err := c.ep.open(c); err != nil {
 		return err
 	}
 	c.inbox, err = inbox.New(inbox.Options{
@@ -115,6 +117,7 @@ func (c *Client) open(ctx context.Context) (err error) {
 		URL: c.ep.websocket(), Token: connectionTokens{c.tokens}, DialContext: c.telling(o.DialContext), TLSConfig: o.TLSConfig,
 		Profile: o.Profile, Name: "chatsdk-go", Rand: fork(o.Rand), Logger: c.log,
 		OnRoundTrip: c.onRoundTrip, OnExchange: c.onExchange, OnConnected: c.onConnected, OnReached: c.onReached,
+		AttemptTimeout: c.dialTime,
 	})
 	if err != nil {
 		return err
@@ -143,6 +146,9 @@ func (c *Client) open(ctx context.Context) (err error) {
 	c.wg.Go(c.followConnection)
 	c.wg.Go(c.followSession)
 	c.wg.Go(c.followPeer)
+	if c.loopClosed() {
+		c.wg.Go(c.followQuality)
+	}
 	return nil
 }
 
@@ -221,6 +227,7 @@ func (c *Client) Connect() {
 	now := time.Now()
 	c.trying.CompareAndSwap(nil, &now)
 	c.probing.want()
+	c.loop.gate.setLooking(true)
 	c.rt.Connect()
 }
 
@@ -229,6 +236,7 @@ func (c *Client) Connect() {
 func (c *Client) Disconnect() {
 	c.trying.Store(nil)
 	c.probing.rest()
+	c.loop.gate.setLooking(false)
 	c.rt.Disconnect()
 }
 
@@ -243,9 +251,7 @@ func (c *Client) onReached() {
 	since := c.trying.Swap(nil)
 	late := since != nil && time.Since(*since) > lateReach
 	if c.cutOff.CompareAndSwap(true, false) || late {
-		c.http.CloseIdleConnections() // they may have died in the outage without a word
-		c.tokens.NetworkChanged()
-		c.uploadsBack()
+		c.back()
 	}
 }
 
@@ -258,6 +264,8 @@ func (c *Client) NetworkChanged() {
 
 // moved tells everybody but the monitor that the network is another one.
 func (c *Client) moved() {
+	now := time.Now()
+	c.loop.moved.Store(&now)
 	c.tokens.NetworkChanged()
 	c.ep.api.NetworkChanged()
 	c.ep.auth.NetworkChanged()

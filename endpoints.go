@@ -69,18 +69,22 @@ func (e *endpoints) websocket() string {
 	return u.String()
 }
 
-// open makes the clients; close ends them. session is asked for the token of each attempt, onAttempt told of it.
-func (e *endpoints) open(o Options, h *http.Client, session api.TokenSource, onAttempt func(api.Attempt)) (err error) {
+// open makes the clients; close ends them. The session is asked for the token of each attempt.
+func (e *endpoints) open(c *Client) (err error) {
+	o := c.opts
 	opts := api.Options{
-		BaseURL: e.base.String(), APIKey: o.APIKey, Transport: h.Transport, Deadline: o.CallTimeout,
-		Rand: fork(o.Rand), Logger: o.Logger, OnAttempt: onAttempt,
+		BaseURL: e.base.String(), APIKey: o.APIKey, Transport: c.http.Transport, Deadline: o.CallTimeout,
+		AttemptTimeout: c.answerTime, OnAttempt: c.onAttempt, Rand: fork(o.Rand), Logger: o.Logger,
+	}
+	if c.loopClosed() {
+		opts.Network = &c.loop.gate
 	}
 	auth := opts
 	auth.Rand, auth.Breaker.Disabled = fork(o.Rand), true
 	if e.auth, err = api.New(auth); err != nil {
 		return err
 	}
-	opts.Token, opts.OnRoundTrip = session, o.OnRoundTrip
+	opts.Token, opts.OnRoundTrip = c.tokens, o.OnRoundTrip
 	e.api, err = api.New(opts)
 	return err
 }

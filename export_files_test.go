@@ -17,6 +17,13 @@ const (
 	PromiseAnything    = bugPromiseAnything
 	Unclaimed          = bugUnclaimed
 	EchoAll            = bugEchoAll
+
+	GateStays          = bugGateStays
+	GateOverConnection = bugGateOverConnection
+	EdgeKicksLive      = bugEdgeKicksLive
+	OfflineDisconnects = bugOfflineDisconnects
+	StaleWay           = bugStaleWay
+	OldAdvice          = bugOldAdvice
 )
 
 // Plant turns a mistake on until the returned function is called.

@@ -252,6 +252,12 @@ func TestPlantedBugsAreFound(t *testing.T) {
 		{"promise anything", "TestEveryWayIntoTheQueueIsChecked", chatsdk.PromiseAnything, everyWayIn},
 		{"unclaimed", "TestProfileIsOneUsers", chatsdk.Unclaimed, oneUsersProfile},
 		{"echo all", "TestTimelineIsOneAccounts", chatsdk.EchoAll, oneAccountsTimeline},
+		{"gate stays", "TestCallsGoOnAtTheEndOfAnOutage", chatsdk.GateStays, calledInAnOutage},
+		{"gate over connection", "TestFalseOfflineCostsNothing", chatsdk.GateOverConnection, falseOffline},
+		{"edge kicks live", "TestFalseOfflineCostsNothing", chatsdk.EdgeKicksLive, falseOffline},
+		{"offline disconnects", "TestFalseOfflineCostsNothing", chatsdk.OfflineDisconnects, falseOffline},
+		{"stale way", "TestHTTPIsKnownToWorkOnlySinceTheLoss", chatsdk.StaleWay, wordFromBefore},
+		{"old advice", "TestAdviceIsOfThisNetwork", chatsdk.OldAdvice, adviceOfThisNetwork},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			withHost(t, func(t *testing.T, h *host) {

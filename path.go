@@ -29,7 +29,8 @@ const (
 	// httpAfter is how long the connection has been away before messages try another way: longer than getting it back
 	// takes, since two ways at once help nobody.
 	httpAfter = 3 * time.Second
-	// httpEvery is the time between tries. They are made only while something waits.
+	// httpEvery is the time between tries. They are made only while something waits, and nothing is sent for them where the
+	// monitor knows.
 	httpEvery = 5 * time.Second
 )
 
@@ -121,7 +122,7 @@ func (c *Client) followConnection() {
 	changes := c.rt.Watch(c.ctx)
 	retry := time.NewTimer(httpAfter)
 	defer retry.Stop()
-	wasUp := false
+	wasUp, lost := false, time.Now()
 	for {
 		select {
 		case change, ok := <-changes:
@@ -133,13 +134,20 @@ func (c *Client) followConnection() {
 			}
 			c.followReach(change)
 			c.probing.follow(change)
-			switch up := c.updateReady(); {
+			up := c.updateReady()
+			c.loop.gate.setUp(up)
+			switch {
 			case up:
 				retry.Stop()
 				wasUp = true
 			case wasUp:
 				retry.Reset(httpAfter)
-				wasUp = false
+				wasUp, lost = false, time.Now()
+			}
+		case <-c.loop.way:
+			if !wasUp && time.Since(lost) >= httpAfter {
+				c.tryHTTP()
+				retry.Reset(httpEvery)
 			}
 		case <-retry.C:
 			c.tryHTTP()
@@ -195,7 +203,11 @@ func (c *Client) tryHTTP() {
 		return
 	}
 	if _, ok := c.tokens.Tokens(); ok {
-		c.setHTTP(c.ep.ping(c.ctx) == nil)
+		works, known := c.httpKnown()
+		if !known {
+			works = c.ep.ping(c.ctx) == nil
+		}
+		c.setHTTP(works)
 	}
 }
 

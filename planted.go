@@ -36,6 +36,18 @@ const (
 	bugQuietDials
 	// bugFreshCalls takes the first answer on a new connection for a round trip.
 	bugFreshCalls
+	// bugGateStays doesn't wake what waits for the way back.
+	bugGateStays
+	// bugGateOverConnection makes it wait although there is a connection.
+	bugGateOverConnection
+	// bugEdgeKicksLive makes a new connection where the monitor found the way back.
+	bugEdgeKicksLive
+	// bugOfflineDisconnects ends the connection where the monitor finds no way out.
+	bugOfflineDisconnects
+	// bugStaleWay takes the monitor's word for HTTP though it is from before the connection was lost.
+	bugStaleWay
+	// bugOldAdvice sets time-outs by what was measured in the network before.
+	bugOldAdvice
 )
 
 // planted is set by tests only.

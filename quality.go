@@ -51,7 +51,7 @@ func (c *Client) openQuality() (err error) {
 		q.PingURL = c.ep.url("/api/health/ping")
 	}
 	if o.proxy == nil {
-		q.DialContext = c.sockets.dial // whoever gives a dialer has chosen the route
+		q.DialContext = c.probeDial(c.sockets.dial) // whoever gives a dialer has chosen the route
 	}
 	if c.quality, err = quality.New(q); err != nil {
 		return fmt.Errorf("measure the network: %w", err)

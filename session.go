@@ -98,8 +98,8 @@ func (c *Client) session() (*token.Source, error) {
 	}
 	return token.New(token.Options{
 		Refresh: c.refresh, Store: c.opts.Store.Tokens(), Server: c.ep.base.String(), AttemptTimeout: c.opts.CallTimeout,
-		Revoke: c.endSession,
-		Rand:   fork(c.opts.Rand), Logger: c.log,
+		Revoke: c.endSession, Online: c.loop.gate.Online,
+		Rand: fork(c.opts.Rand), Logger: c.log,
 	})
 }
 

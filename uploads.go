@@ -39,7 +39,8 @@ func (c *Client) openUploads(ctx context.Context) (err error) {
 	store := o.Store.Uploads()
 	opts := upload.Options{
 		Endpoint: c.ep.url(uploadsPath), Store: store, Token: uploadTokens{c}, TLSConfig: o.TLSConfig,
-		Rate: o.UploadRate, Rand: fork(o.Rand), Logger: c.log, DialContext: o.DialContext, Proxy: o.proxy, OnChunk: c.onChunk,
+		Rate: o.UploadRate, FirstChunk: c.firstChunk, OnChunk: c.onChunk, Rand: fork(o.Rand), Logger: c.log,
+		DialContext: o.DialContext, Proxy: o.proxy,
 	}
 	if o.APIKey != "" {
 		opts.Header = http.Header{"X-Api-Key": {o.APIKey}}

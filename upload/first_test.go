@@ -15,9 +15,14 @@ func TestFirstChunkIsTold(t *testing.T) {
 		checksums   bool
 		first, want int64
 	}{
-		{true, 0, 256 << 10}, {false, 0, 1 << 20}, {true, -1, 256 << 10},
-		{true, 1, 64 << 10}, {true, 100_000, 100_000}, {false, 100_000, 100_000},
-		{true, 1 << 40, 64 << 20}, {false, 1 << 40, 1 << 30},
+		{true, 0, 256 << 10},
+		{false, 0, 1 << 20},
+		{true, -1, 256 << 10},
+		{true, 1, 64 << 10},
+		{true, 100_000, 100_000},
+		{false, 100_000, 100_000},
+		{true, 1 << 40, 64 << 20},
+		{false, 1 << 40, 1 << 30},
 	} {
 		if got := upload.ChunksTold(row.checksums, row.first).Size(); got != row.want {
 			t.Errorf("checksums %v, told %d: the first chunk has %d bytes, want %d", row.checksums, row.first, got, row.want)

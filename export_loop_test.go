@@ -1,0 +1,19 @@
+package chatsdk
+
+import (
+	"time"
+
+	"github.com/chatsdk/chatsdk/quality"
+)
+
+// DialTime and AnswerTime are what the connection and the API go by where they have no measure of their own.
+func (c *Client) DialTime() time.Duration   { return c.dialTime() }
+func (c *Client) AnswerTime() time.Duration { return c.answerTime() }
+
+// ObserveUpload tells the monitor of a transfer on the way up.
+func (c *Client) ObserveUpload(bytes int64, took time.Duration) {
+	c.quality.Observe(quality.Sample{Kind: quality.KindTransfer, Bytes: bytes, Took: took})
+}
+
+// Probes is how many probes the monitor has begun.
+func (c *Client) Probes() int64 { return int64(c.quality.Stats().Probes) } //nolint:gosec // a test makes a few thousand

@@ -1,0 +1,147 @@
+package chatsdk_test
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/chatsdk/chatsdk"
+	"github.com/chatsdk/chatsdk/outbox"
+	"github.com/chatsdk/chatsdk/realtime"
+	"github.com/chatsdk/chatsdk/token"
+)
+
+// phone is a client on a host's phone, with a tap on what it tries.
+type phone struct {
+	*chatsdk.Client
+	h     *host
+	links func(up, changed bool) // what its operating system says
+
+	dials   atomic.Int64 // begun
+	refresh atomic.Int64 // that were tried and failed
+	written atomic.Int64 // bytes
+}
+
+// phone makes one, signed in and connected for a while.
+func (h *host) phone(t *testing.T, seed uint64, opt func(*chatsdk.Options)) *phone {
+	t.Helper()
+	p := &phone{h: h}
+	dial := h.net.Dialer("phone")
+	listening := make(chan struct{})
+	o := chatsdk.Options{
+		Server: "http://server", Store: chatsdk.InMemory(), Rand: rand.New(rand.NewPCG(seed, 3)),
+		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			p.dials.Add(1)
+			conn, err := dial(ctx, network, addr)
+			if err != nil {
+				return nil, err
+			}
+			return tapped{conn, p}, nil
+		},
+	}
+	o.Quality.Links = func(ctx context.Context, on func(up, changed bool)) error {
+		p.links = on
+		close(listening)
+		on(true, false)
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	if opt != nil {
+		opt(&o)
+	}
+	c, err := chatsdk.Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Client = c
+	<-listening
+	updates := c.Watch(t.Context())
+	go func() { // ends with the client
+		for u := range updates {
+			if u.Session != nil && u.Session.Err != nil && !errors.Is(u.Session.Err, token.ErrOffline) {
+				p.refresh.Add(1)
+			}
+		}
+	}()
+	if err := c.SignIn(t.Context(), "ada", password); err != nil {
+		t.Fatal(err)
+	}
+	c.Connect()
+	p.await(t, realtime.Connected)
+	return p
+}
+
+type tapped struct {
+	net.Conn
+	p *phone
+}
+
+func (c tapped) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	c.p.written.Add(int64(n))
+	return n, err
+}
+
+// await waits for a state of the connection, for ten minutes at most.
+func (p *phone) await(t *testing.T, want realtime.State) time.Duration {
+	t.Helper()
+	began := time.Now()
+	for p.State().Connection.State != want {
+		if time.Since(began) > 10*time.Minute {
+			t.Fatalf("not %v after 10 minutes: %+v", want, p.State().Connection)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	return time.Since(began)
+}
+
+// say queues a message.
+func (p *phone) say(t *testing.T) string {
+	t.Helper()
+	e, err := p.Send(t.Context(), "general", "are you there?")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e.ID
+}
+
+// sent waits until a message is, and says how long that took.
+func (p *phone) sent(t *testing.T, id string) time.Duration {
+	t.Helper()
+	began := time.Now()
+	for {
+		if e, _ := p.Entry(id); e.State == outbox.Sent {
+			return time.Since(began)
+		}
+		if time.Since(began) > 10*time.Minute {
+			t.Fatalf("not sent after 10 minutes: %+v", p.State())
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// pingHost serves pings at another address than the server's, over a link of its own, until the returned function is
+// called: what the monitor thinks of the network can be made wrong by it.
+func (h *host) pingHost(t *testing.T) (url string, end func()) {
+	t.Helper()
+	ln, err := h.net.Listen("pings:80")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Chatsdk-Challenge", r.URL.Query().Get("c"))
+		w.WriteHeader(http.StatusNoContent)
+	})}
+	var served sync.WaitGroup
+	served.Go(func() { _ = srv.Serve(ln) })
+	return "http://pings/", func() {
+		_ = srv.Close()
+		served.Wait()
+	}
+}
