@@ -116,7 +116,6 @@ func TestGateNeedsSomebodyWhoLooks(t *testing.T) {
 		if err := p.reach(quality.ReachOffline); err != nil {
 			t.Fatal(err)
 		}
-		before := p.dials.Load()
 		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
 		if err := p.CreateChannel(ctx, "held", false); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("a call in an outage: %v", err)
@@ -125,7 +124,7 @@ func TestGateNeedsSomebodyWhoLooks(t *testing.T) {
 		p.Disconnect()
 		time.Sleep(time.Second)
 		probes := p.Probes()
-		before = p.dials.Load()
+		before := p.dials.Load()
 		h.link.Heal()
 		began := time.Now()
 		if err := p.CreateChannel(t.Context(), "room", false); err != nil {
@@ -145,6 +144,7 @@ func wordFromBefore(t *testing.T, h *host) error {
 	time.Sleep(32 * time.Second)
 	h.link.Cut()
 	h.link.Reset()
+	time.Sleep(100 * time.Millisecond) // it is known
 	p.say(t)
 	for range 60 {
 		time.Sleep(100 * time.Millisecond)

@@ -46,6 +46,7 @@ var loopTrials = []trial{
 	{"address change, background", addressChange(realtime.Background), []figure{{stored, 1, 0, 1.4}}},
 	{"address change, foreground, nothing to say", idleChange(realtime.Foreground), []figure{{connected, 0.9, phase, 0.1}}},
 	{"address change, background, nothing to say", idleChange(realtime.Background), []figure{{connected, 0.9, 0, 15}}},
+	{"address change to a long path", longerPath, []figure{{connected, 4.6, 0, 4}}},
 	{"outage of 60 s", needlessTries, []figure{
 		{"dials beside the monitor's", 30, 0, 40}, {"refreshes that failed", 1, 0, 1}, {"s until all is sent", 1.6, luck, -0.7},
 	}},
@@ -149,6 +150,22 @@ func idleChange(profile realtime.Profile) func(*testing.T, *host, bool, uint64) 
 		}
 		return []float64{time.Since(changed).Seconds()}
 	}
+}
+
+// longerPath is idleChange to a network with a round trip of 900 ms, where an attempt takes longer than the path before asked
+// for.
+func longerPath(t *testing.T, h *host, open bool, seed uint64) []float64 {
+	p := h.phone(t, seed, measureOnly(open, realtime.Foreground))
+	defer p.Close()
+	settled(seed, 30*time.Second)
+	h.link.Set(faultnet.Symmetric(900 * time.Millisecond))
+	h.link.Strand(true, true)
+	changed := time.Now()
+	p.links(true, true)
+	for p.State().Connection.State != realtime.Connected || !p.State().Connection.Since.After(changed) {
+		time.Sleep(5 * time.Millisecond)
+	}
+	return []float64{time.Since(changed).Seconds()}
 }
 
 // needlessTries has everybody want something in an outage of 60 s in which the session's token runs out of its margin:

@@ -24,6 +24,8 @@ type QualityOptions struct {
 	// whoever gives a dialer has chosen the route, or where the server is on this machine.
 	Links func(ctx context.Context, on func(up, changed bool)) error
 	// MeasureOnly leaves the client's parts to their own devices: the network is measured, and nothing is done about it.
+	// Otherwise calls, refreshes and uploads wait while there is no way out, everybody tries at once when there is one
+	// again, and time-outs on paths that are new and the first chunk of an upload follow what was measured.
 	MeasureOnly bool
 }
 
