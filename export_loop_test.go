@@ -17,3 +17,6 @@ func (c *Client) ObserveUpload(bytes int64, took time.Duration) {
 
 // Probes is how many probes the monitor has begun.
 func (c *Client) Probes() int64 { return int64(c.quality.Stats().Probes) } //nolint:gosec // a test makes a few thousand
+
+// Reconnects is how many connections were made after the first.
+func (c *Client) Reconnects() float64 { return float64(c.rt.Stats().Reconnects) }

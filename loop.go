@@ -159,15 +159,18 @@ func (c *Client) firstChunk() int64 {
 	return 0
 }
 
-// httpKnown says whether HTTP works, if the monitor has asked since the connection was lost: then nobody else has to. It
-// hasn't where it asks another address than this server's.
-func (c *Client) httpKnown() (works, known bool) {
+// httpKnown says whether HTTP works, if the monitor has asked since the connection was lost, and no longer ago than tryHTTP
+// itself would have: then nobody else has to, until the word is as old as that. It hasn't where it asks another address
+// than this server's.
+func (c *Client) httpKnown() (works, known bool, age time.Duration) {
 	if !c.loopClosed() || c.opts.Quality.PingURL != "" {
-		return false, false
+		return false, false, 0
 	}
 	q := c.quality.State()
-	if q.Reach == quality.ReachUnknown || !q.At.Add(-q.Age).After(c.rt.State().Since) && planted != bugStaleWay {
-		return false, false
+	heard := q.At.Add(-q.Age)
+	age = time.Since(heard)
+	if q.Reach == quality.ReachUnknown || age >= httpEvery || !heard.After(c.rt.State().Since) && planted != bugStaleWay {
+		return false, false, 0
 	}
-	return q.Reach == quality.ReachOnline, true
+	return q.Reach == quality.ReachOnline, true, age
 }

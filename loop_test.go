@@ -39,6 +39,8 @@ const (
 	// luck is by how much those that try at all moments beat the monitor, whose probes are a second apart in the background,
 	// and a round trip, where they happen to try just then.
 	luck = 1.1
+	// asks is the time between two looks for a server that is down, the monitor's or one's own, which are at other moments.
+	asks = 5
 )
 
 var loopTrials = []trial{
@@ -51,6 +53,8 @@ var loopTrials = []trial{
 		{"dials beside the monitor's", 30, 0, 40}, {"refreshes that failed", 1, 0, 1}, {"s until all is sent", 1.6, luck, -0.7},
 	}},
 	{"heal, background", healed, []figure{{stored, 1.5, luck, 0.8}}},
+	{"server down, background", serverDown, []figure{{stored, 5.3, asks, -1}, {connected, 5.6, luck, 5}}},
+	{"5% loss", lossy, []figure{{"reconnects", 3, 0, 0}, {"s of messages, 95th percentile", 9, 0.5, -0.1}}},
 	{"blackout of a new path", newPath, []figure{{"s until it is seen", 3.5, 0, 1}}},
 	{"cut of a slow upload", slowUpload, []figure{{"KiB sent again", 64, 0, 200}}},
 }
@@ -225,6 +229,43 @@ func healed(t *testing.T, h *host, open bool, seed uint64) []float64 {
 	settled(seed*31, time.Minute)
 	h.link.Heal()
 	return []float64{p.sent(t, id).Seconds()}
+}
+
+// serverDown has a message wait for a server that refuses connections meanwhile.
+func serverDown(t *testing.T, h *host, open bool, seed uint64) []float64 {
+	p := h.phone(t, seed, measureOnly(open, realtime.Background))
+	defer p.Close()
+	settled(seed, 30*time.Second)
+	h.link.Update(func(c *faultnet.Conditions) { c.Refused = true })
+	h.link.Reset()
+	id := p.say(t)
+	settled(seed*31, time.Minute)
+	h.link.Heal()
+	took := p.sent(t, id)
+	return []float64{took.Seconds(), (took + p.await(t, realtime.Connected)).Seconds()}
+}
+
+// lossy talks for a minute over a new path that loses 5% each way: what the loop makes of silence doesn't cost a
+// connection that is only unlucky.
+func lossy(t *testing.T, h *host, open bool, seed uint64) []float64 {
+	for range 4 * seed { // each connection has luck of its own
+		conn, err := h.net.Dialer("phone")(t.Context(), "tcp", "server:80")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.Close()
+	}
+	h.link.Update(func(c *faultnet.Conditions) { c.Up.Loss, c.Down.Loss = 0.05, 0.05 })
+	p := h.phone(t, seed, measureOnly(open, realtime.Foreground))
+	defer p.Close()
+	var took []time.Duration
+	for range 30 {
+		began := time.Now()
+		took = append(took, p.sent(t, p.say(t)))
+		time.Sleep(2*time.Second - time.Since(began))
+	}
+	slices.Sort(took)
+	return []float64{p.Reconnects(), took[len(took)*95/100].Seconds()}
 }
 
 // newPath cuts a path of 300 ms that was never used before.

@@ -146,12 +146,10 @@ func (c *Client) followConnection() {
 			}
 		case <-c.loop.way:
 			if !wasUp && time.Since(lost) >= httpAfter {
-				c.tryHTTP()
-				retry.Reset(httpEvery)
+				retry.Reset(c.tryHTTP())
 			}
 		case <-retry.C:
-			c.tryHTTP()
-			retry.Reset(httpEvery)
+			retry.Reset(c.tryHTTP())
 		}
 	}
 }
@@ -191,24 +189,29 @@ func (c *Client) updateReady() bool {
 	return up
 }
 
-// tryHTTP looks whether the server can be reached without the connection, if something waits and somebody wants it sent.
-func (c *Client) tryHTTP() {
+// tryHTTP looks whether the server can be reached without the connection, if something waits and somebody wants it sent. It
+// returns when to look again.
+func (c *Client) tryHTTP() time.Duration {
 	switch c.rt.State().State {
 	case realtime.Connecting, realtime.Reconnecting, realtime.Suspended:
 	case realtime.Disconnected, realtime.Connected, realtime.Failed:
 		c.setHTTP(false)
-		return
+		return httpEvery
 	}
 	if c.queue.Len() == 0 && !c.uploadsWait() {
-		return
+		return httpEvery
 	}
-	if _, ok := c.tokens.Tokens(); ok {
-		works, known := c.httpKnown()
-		if !known {
-			works = c.ep.ping(c.ctx) == nil
+	if _, ok := c.tokens.Tokens(); !ok {
+		return httpEvery
+	}
+	works, known, age := c.httpKnown()
+	if !known {
+		if works = c.ep.ping(c.ctx) == nil; works && c.loopClosed() {
+			c.rt.PathBack() // before the monitor asks, which behind a portal, and without a server, isn't often
 		}
-		c.setHTTP(works)
 	}
+	c.setHTTP(works)
+	return httpEvery - age
 }
 
 func (c *Client) setHTTP(works bool) {
