@@ -1,6 +1,10 @@
 package api
 
-import "time"
+import (
+	"time"
+
+	"github.com/chatsdk/chatsdk/internal/rto"
+)
 
 // estimate is a smoothed time and its variation, RFC 6298, section 2. The zero value knows nothing.
 type estimate struct {
@@ -11,15 +15,11 @@ type estimate struct {
 func (e *estimate) observe(d time.Duration) {
 	d = max(d, 0)
 	if !e.known {
-		e.mean, e.dev, e.known = d, d/2, true
+		e.mean, e.dev = rto.First(d)
+		e.known = true
 		return
 	}
-	diff := e.mean - d
-	if diff < 0 {
-		diff = -diff
-	}
-	e.dev += (diff - e.dev) / 4
-	e.mean += (d - e.mean) / 8
+	e.mean, e.dev = rto.Next(e.mean, e.dev, d)
 }
 
 // bound is what hardly any sample exceeds.

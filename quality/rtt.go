@@ -4,6 +4,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"github.com/chatsdk/chatsdk/internal/rto"
 )
 
 const (
@@ -271,21 +273,16 @@ func (s *smoothed) missed() { s.misses = min(s.misses+1, maxShift) }
 // atLeast takes a handshake, which tells when the path became longer than what is believed.
 func (s *smoothed) atLeast(rtt time.Duration) {
 	if rtt > s.answerBy() && s.srtt > 0 || s.srtt == 0 {
-		s.srtt, s.rttvar = rtt, rtt/2
+		s.srtt, s.rttvar = rto.First(rtt)
 	}
 }
 
 func (s *smoothed) add(rtt time.Duration) {
 	if s.srtt == 0 {
-		s.srtt, s.rttvar = rtt, rtt/2
+		s.srtt, s.rttvar = rto.First(rtt)
 		return
 	}
-	d := s.srtt - rtt
-	if d < 0 {
-		d = -d
-	}
-	s.rttvar += (d - s.rttvar) / 4
-	s.srtt += (rtt - s.srtt) / 8
+	s.srtt, s.rttvar = rto.Next(s.srtt, s.rttvar, rtt)
 }
 
 // unknownPath is taken for SRTT before the first measure.

@@ -2,6 +2,8 @@ package realtime
 
 import (
 	"time"
+
+	"github.com/chatsdk/chatsdk/internal/rto"
 )
 
 // Numbers of the path model. They are tied to each other: see suspectAfter and deadAfter.
@@ -122,7 +124,8 @@ func (e *estimator) countLate(rtt time.Duration) {
 // provisional takes a handshake for a measure until there is a better one: it may hold more than one round trip.
 func (e *estimator) provisional(rtt time.Duration) {
 	if e.srtt == 0 {
-		e.srtt, e.rttvar, e.guess = rtt, rtt/2, true
+		e.srtt, e.rttvar = rto.First(rtt)
+		e.guess = true
 	}
 }
 
@@ -157,15 +160,11 @@ func (e *estimator) usual() time.Duration {
 // would carry one of them for many probes.
 func (e *estimator) smooth(rtt time.Duration) {
 	if e.srtt == 0 || e.guess {
-		e.srtt, e.rttvar, e.guess = rtt, rtt/2, false
+		e.srtt, e.rttvar = rto.First(rtt)
+		e.guess = false
 		return
 	}
-	d := e.srtt - rtt
-	if d < 0 {
-		d = -d
-	}
-	e.rttvar = (3*e.rttvar + d) / 4
-	e.srtt = (7*e.srtt + rtt) / 8
+	e.srtt, e.rttvar = rto.Next(e.srtt, e.rttvar, rtt)
 }
 
 // age makes what is known count for less: the network may have changed.
