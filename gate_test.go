@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,9 +16,9 @@ import (
 )
 
 // wrongly is a phone whose monitor can be made to be wrong, since it asks elsewhere.
-func (h *host) wrongly(t *testing.T, profile realtime.Profile) (p *phone, end func()) {
+func (h *host) wrongly(t *testing.T, profile realtime.Profile, status *atomic.Int32) (p *phone, end func()) {
 	t.Helper()
-	url, ended := h.pingHost(t)
+	url, ended := h.pingHost(t, status)
 	p = h.phone(t, 1, func(o *chatsdk.Options) { o.Quality.PingURL, o.Profile = url, profile })
 	return p, func() { _ = p.Close(); ended() }
 }
@@ -34,7 +36,7 @@ func (p *phone) reach(want quality.Reach) error {
 func falseOffline(t *testing.T, h *host) error {
 	for _, profile := range []realtime.Profile{realtime.Foreground, realtime.Background} {
 		err := func() error {
-			p, end := h.wrongly(t, profile)
+			p, end := h.wrongly(t, profile, new(atomic.Int32))
 			defer end()
 			time.Sleep(30 * time.Second)
 			since := p.State().Connection.Since
@@ -74,6 +76,37 @@ func falseOffline(t *testing.T, h *host) error {
 }
 
 func TestFalseOfflineCostsNothing(t *testing.T) { holds(t, falseOffline) }
+
+// TestPortalAndServerDownHoldNothing: calls fail there with what they meet, if they do. Without a connection, too, which the
+// gate would be open for.
+func TestPortalAndServerDownHoldNothing(t *testing.T) {
+	for status, want := range map[int32]quality.Reach{
+		http.StatusOK: quality.ReachCaptive, http.StatusServiceUnavailable: quality.ReachServerDown,
+	} {
+		withHost(t, func(t *testing.T, h *host) {
+			var answer atomic.Int32
+			p, end := h.wrongly(t, realtime.Background, &answer)
+			defer end()
+			time.Sleep(15 * time.Second)
+			answer.Store(status)
+			if err := p.reach(want); err != nil {
+				t.Fatal(err)
+			}
+			h.link.Reset()
+			time.Sleep(50 * time.Millisecond) // the connection takes three round trips
+			if p.State().Connection.State == realtime.Connected {
+				t.Fatal("there is a connection")
+			}
+			began := time.Now()
+			if err := p.CreateChannel(t.Context(), "room", false); err != nil {
+				t.Fatal(err)
+			}
+			if took := time.Since(began); took > 250*time.Millisecond {
+				t.Errorf("%v: a call took %v", want, took)
+			}
+		})
+	}
+}
 
 // calledInAnOutage makes a call in an outage that the monitor knows of. It is done soon after the end: 0.5 s until the next
 // probe, a round trip until its dial is through, at most 0.5 s so that not all calls go at once, a dial, and a round trip.

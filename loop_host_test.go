@@ -127,14 +127,18 @@ func (p *phone) sent(t *testing.T, id string) time.Duration {
 }
 
 // pingHost serves pings at another address than the server's, over a link of its own, until the returned function is
-// called: what the monitor thinks of the network can be made wrong by it.
-func (h *host) pingHost(t *testing.T) (url string, end func()) {
+// called: what the monitor thinks of the network can be made wrong by it. While status isn't 0 it is what pings get.
+func (h *host) pingHost(t *testing.T, status *atomic.Int32) (url string, end func()) {
 	t.Helper()
 	ln, err := h.net.Listen("pings:80")
 	if err != nil {
 		t.Fatal(err)
 	}
 	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s := status.Load(); s != 0 {
+			w.WriteHeader(int(s))
+			return
+		}
 		w.Header().Set("Chatsdk-Challenge", r.URL.Query().Get("c"))
 		w.WriteHeader(http.StatusNoContent)
 	})}
