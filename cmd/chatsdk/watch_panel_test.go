@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -285,30 +286,30 @@ func TestLooksAreBounded(t *testing.T) {
 		defer cancel()
 		changed := make(chan struct{}, 1)
 		w := watching{changed: changed}
-		updates, seen, looks := 0, 0, 0
-		go look(ctx, changed, func() sight { return sight{retryAt: time.Unix(int64(updates), 0)} }, func(s sight) {
-			looks++
-			seen = int(s.retryAt.Unix())
+		var updates, seen, looks atomic.Int64
+		go look(ctx, changed, func() sight { return sight{retryAt: time.Unix(updates.Load(), 0)} }, func(s sight) {
+			looks.Add(1)
+			seen.Store(s.retryAt.Unix())
 		})
 		for range 10_000 { // 2 s
 			time.Sleep(200 * time.Microsecond)
-			updates++
+			updates.Add(1)
 			w.wake()
 		}
 		synctest.Wait()
-		if looks < 19 || looks > 21 {
-			t.Errorf("%d looks in 2 s", looks)
+		if n := looks.Load(); n < 19 || n > 21 {
+			t.Errorf("%d looks in 2 s", n)
 		}
 		time.Sleep(time.Second / framesPerSecond)
 		synctest.Wait()
-		if seen != updates {
-			t.Errorf("saw %d of %d", seen, updates)
+		if seen.Load() != updates.Load() {
+			t.Errorf("saw %d of %d", seen.Load(), updates.Load())
 		}
-		looks = 0
+		looks.Store(0)
 		time.Sleep(6 * time.Second)
 		synctest.Wait()
-		if looks < 9 || looks > 11 { // each 600 ms
-			t.Errorf("%d looks in 6 s", looks)
+		if n := looks.Load(); n < 9 || n > 11 { // each 600 ms
+			t.Errorf("%d looks in 6 s", n)
 		}
 	})
 }
