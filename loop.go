@@ -31,9 +31,12 @@ func (l *loop) init() {
 // closed says whether what is measured has an effect.
 func (c *Client) loopClosed() bool { return !c.opts.Quality.MeasureOnly }
 
+// watchQuality is what followQuality follows. Tests have it be wrong.
+var watchQuality = func(c *Client) <-chan quality.Change { return c.quality.Follow(c.ctx) }
+
 // followQuality tells everybody of the way that came or went, in order, from the one goroutine of the loop.
 func (c *Client) followQuality() {
-	changes := c.quality.Watch(c.ctx)
+	changes := watchQuality(c)
 	open := true
 	for {
 		select {

@@ -69,7 +69,7 @@ func (c *Client) Watch(ctx context.Context) <-chan Update {
 	w := watch{
 		ctx: ctx, out: out, state: c.rt.State,
 		conn: c.rt.Watch(ctx), entries: c.queue.Watch(ctx), channels: c.inbox.Watch(ctx), sessions: c.tokens.Watch(ctx),
-		stores: c.queue.WatchStore(ctx), quality: c.quality.Watch(ctx),
+		stores: c.queue.WatchStore(ctx), quality: c.quality.Follow(ctx),
 	}
 	ok := c.spawn(func() {
 		defer close(out)

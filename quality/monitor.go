@@ -150,6 +150,12 @@ func (m *Monitor) Watch(ctx context.Context) <-chan Change {
 	m.watchers.Add(1)
 	context.AfterFunc(ctx, func() { m.watchers.Add(-1) })
 	m.poke() // somebody watches: counters of sockets are worth reading
+	return m.Follow(ctx)
+}
+
+// Follow is Watch for who acts on what is known anyway: it is no reason to wake up and read the counters of sockets that
+// nothing goes over.
+func (m *Monitor) Follow(ctx context.Context) <-chan Change {
 	m.mu.Lock()
 	defer m.mu.Unlock() // publish holds it too
 	return m.hub.WatchFrom(ctx, Change{Report: m.report, FromLevel: m.report.Level, FromReach: m.report.Reach})
