@@ -33,7 +33,7 @@ type lossState struct {
 	up, down lossWindow // segments, by our counters and the peer's
 	late     lossWindow // exchanges, by their times
 
-	segments lossFilter // of both directions
+	segments wayFilters
 	answers  lossFilter // by their times
 
 	class    int    // of loss, 0 to lossClasses-1
@@ -142,7 +142,7 @@ func (e *Estimator) count(sample Sample) Refusal {
 	case peer:
 		return e.countDown(n, lost)
 	}
-	e.countLost(&e.up, n, lost)
+	e.countLost(wayUp, n, lost)
 	return Taken
 }
 
@@ -152,14 +152,22 @@ func (e *Estimator) countDown(n, lost int) Refusal {
 		e.late.n >= enoughOwn && e.late.k == 0 && share*float64(e.late.n) >= doubtAt {
 		return RefusedDoubtful
 	}
-	e.countLost(&e.down, n, lost)
+	e.countLost(wayDown, n, lost)
 	return Taken
 }
 
-func (e *Estimator) countLost(w *lossWindow, n, lost int) {
+// ways are the windows by way.
+func (e *Estimator) ways(w way) *lossWindow {
+	if w == wayDown {
+		return &e.down
+	}
+	return &e.up
+}
+
+func (e *Estimator) countLost(w way, n, lost int) {
 	e.counted = e.now
-	w.add(e.now, n, lost)
-	e.segments.add(e.now, n, lost)
+	e.ways(w).add(e.now, n, lost)
+	e.segments.add(w, e.now, n, lost)
 	if lost > 0 {
 		e.lossSeen = e.now
 	}
@@ -196,21 +204,12 @@ func (e *Estimator) byTimes() bool {
 	return e.down.n == 0 && best(e.answers.posterior(e.now)) > best(e.segments.posterior(e.now))
 }
 
-// loss is what the report says of it: of both directions, unless they differ; then of the worse.
+// loss is what the report says of it.
 func (e *Estimator) loss() Loss {
 	if e.byTimes() {
 		return e.late.report()
 	}
-	up, down := e.up.counts, e.down.counts
-	both := counts{n: up.n + down.n, k: up.k + down.k}
-	if up.n == 0 || down.n == 0 ||
-		2*(likelihood(up.k, up.n)+likelihood(down.k, down.n)-likelihood(both.k, both.n)) < splitAt {
-		return both.report()
-	}
-	if down.k*up.n > up.k*down.n {
-		return down.report()
-	}
-	return up.report()
+	return e.ways(e.segments.worse(e.up.n, e.down.n)).report()
 }
 
 // lossPosterior is the probability of each class.

@@ -20,8 +20,9 @@ type lossFilter struct {
 	begun     bool
 }
 
-// add takes n segments or exchanges, of which k were lost or late.
-func (f *lossFilter) add(now moment, n, k int) {
+// add takes n segments or exchanges, of which k were lost or late. It returns the logarithm of how likely that was by what
+// was known.
+func (f *lossFilter) add(now moment, n, k int) float64 {
 	f.weights = f.aged(now)
 	f.at, f.begun = now, true
 	most := math.Inf(-1)
@@ -44,6 +45,15 @@ func (f *lossFilter) add(now moment, n, k int) {
 		f.weights[i] /= sum
 		f.classes[lossGrid[i].class] += f.weights[i]
 	}
+	return most + math.Log(sum)
+}
+
+// mean is the rate to be expected, by what was counted.
+func (f *lossFilter) mean() (sum float64) {
+	for i, w := range f.weights {
+		sum += w * lossGrid[i].rate
+	}
+	return sum
 }
 
 // mostKept is less than all, so that no rate ever becomes impossible: what was counted at the same moment could leave none.

@@ -38,7 +38,7 @@ var lossGrid = func() (grid [41]gridPoint) {
 			p := c.low * math.Pow(c.high/c.low, (float64(n)+0.5)/float64(c.points))
 			late := 1 - (1-p)*(1-p)
 			grid[i] = gridPoint{
-				class: class, prior: classPriors[class] / float64(c.points),
+				class: class, prior: classPriors[class] / float64(c.points), rate: p,
 				lost: math.Log(p), kept: math.Log1p(-p), late: math.Log(late), early: math.Log1p(-late),
 			}
 			i++
@@ -49,7 +49,7 @@ var lossGrid = func() (grid [41]gridPoint) {
 
 type gridPoint struct {
 	class       int
-	prior       float64
+	prior, rate float64
 	lost, kept  float64 // logarithms of probabilities, for a segment
 	late, early float64 // the same for an exchange of two segments
 }

@@ -147,7 +147,7 @@ func checkTimes(t *testing.T, results []accuracy.Result) {
 // TestLossOnReportingSeeds has no bar but honesty: what is said to be sure is mostly right, and more traffic tells more.
 // Nobody can name these classes from few segments.
 func TestLossOnReportingSeeds(t *testing.T) {
-	for _, cause := range []accuracy.Cause{accuracy.Lossy, accuracy.Bursty} {
+	for _, cause := range []accuracy.Cause{accuracy.Lossy, accuracy.OneWay, accuracy.Bursty} {
 		results := measured(t, cause)
 		by := map[accuracy.Traffic]accuracy.Result{}
 		for _, r := range results {

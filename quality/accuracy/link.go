@@ -21,10 +21,11 @@ const (
 	Address                 // another network: old connections are dead, and the times are others
 	Lossy                   // segments are lost independently
 	Bursty                  // segments are lost in bursts
+	OneWay                  // segments are lost independently, and only up or only down
 	causes
 )
 
-var causeNames = [causes]string{"latency", "blackout", "captive", "server-down", "address", "loss", "bursts"}
+var causeNames = [causes]string{"latency", "blackout", "captive", "server-down", "address", "loss", "bursts", "one-way"}
 
 // String returns the cause's name in lower case.
 func (c Cause) String() string { return causeNames[c] }
@@ -55,12 +56,22 @@ const (
 	hangs
 )
 
+// way is a direction, or both.
+type way int
+
+const (
+	bothWays way = iota
+	upOnly
+	downOnly
+)
+
 // stretch is a time in which the link doesn't change.
 type stretch struct {
 	from    time.Duration
 	rtt     time.Duration
 	loss    float64
 	bursty  bool
+	way     way // that loses
 	reach   quality.Reach
 	failing failing
 	network int  // connections of another one are dead
@@ -115,8 +126,11 @@ func (l *link) index(t time.Duration) int {
 func (l *link) at(t time.Duration) *stretch { return &l.stretches[l.index(t)] }
 
 // lost says whether a segment sent at a time is lost to chance.
-func (l *link) lost(r *rand.Rand, s *stretch, t time.Duration) bool {
+func (l *link) lost(r *rand.Rand, s *stretch, t time.Duration, up bool) bool {
 	p := s.loss
+	if s.way == upOnly && !up || s.way == downOnly && up {
+		return false
+	}
 	if s.bursty {
 		slot := uint64(t/burstSlot) + l.salt
 		if rand.New(rand.NewPCG(slot, l.salt)).Float64() >= p/burstLoss {
@@ -168,6 +182,9 @@ func draw(r *rand.Rand, cause Cause, before stretch, first bool) stretch {
 		case Lossy, Bursty:
 			s.rtt = drawRTT(r, quality.Excellent)
 			s.loss, s.bursty = drawLoss(r, quality.Excellent+quality.Level(r.IntN(4))), cause == Bursty
+		case OneWay:
+			s.rtt = drawRTT(r, quality.Excellent)
+			s.loss, s.way = drawLoss(r, quality.Excellent+quality.Level(r.IntN(4))), upOnly+way(r.IntN(2))
 		case Latency, causes:
 		}
 		if first || s.level() != before.level() || s.reach != before.reach {

@@ -57,7 +57,7 @@ func (k *carrier) segment(c *conn, at time.Duration, up bool, rto time.Duration)
 			k.sent(c, t, up, again)
 		}
 		s := k.link.at(t)
-		if !k.carries(c, t) || k.link.lost(k.rand, s, t) {
+		if !k.carries(c, t) || k.link.lost(k.rand, s, t, up) {
 			continue
 		}
 		arrival := t + k.delay(s)
