@@ -18,11 +18,29 @@ type lossFilter struct {
 	classes   [lossClasses]float64   // the same by class
 	at        moment
 	begun     bool
+	undo      undo
+}
+
+// creditFor is how long losses may be taken back. A kernel learns a round trip later that it sent again for nothing, and
+// counters are read once a second.
+const creditFor = 10 * time.Second
+
+// undo is what was known before some losses, and what was counted since: to take losses back is to count anew.
+type undo struct {
+	weights [len(lossGrid)]float64
+	at      moment
+	begun   bool
+	lost    moment // when the first of them was counted
+	n, k    int
 }
 
 // add takes n segments or exchanges, of which k were lost or late. It returns the logarithm of how likely that was by what
 // was known.
 func (f *lossFilter) add(now moment, n, k int) float64 {
+	if u := &f.undo; k > 0 && (u.k == 0 || now-u.lost > creditFor) {
+		*u = undo{weights: f.weights, at: f.at, begun: f.begun, lost: now}
+	}
+	f.undo.n, f.undo.k = f.undo.n+n, f.undo.k+k
 	f.weights = f.aged(now)
 	f.at, f.begun = now, true
 	most := math.Inf(-1)
@@ -46,6 +64,16 @@ func (f *lossFilter) add(now moment, n, k int) float64 {
 		f.classes[lossGrid[i].class] += f.weights[i]
 	}
 	return most + math.Log(sum)
+}
+
+// credit takes back losses that were counted lately.
+func (f *lossFilter) credit(now moment, k int) {
+	u := f.undo
+	if u.k == 0 || now-u.lost > creditFor {
+		return
+	}
+	*f = lossFilter{exchanges: f.exchanges, weights: u.weights, at: u.at, begun: u.begun}
+	f.add(now, u.n, max(u.k-k, 0))
 }
 
 // mean is the rate to be expected, by what was counted.

@@ -118,6 +118,14 @@ func (w *lossWindow) retract(since moment) {
 	}
 }
 
+// credit takes back the newest losses.
+func (w *lossWindow) credit(k int) {
+	for i := w.len - 1; i >= 0 && k > 0; i-- {
+		none := min(k, w.b[i].k)
+		w.b[i].k, w.k, k = w.b[i].k-none, w.k-none, k-none
+	}
+}
+
 // split forgets what lies before the newest change.
 func (w *lossWindow) split() {
 	n, k := 0, 0

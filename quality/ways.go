@@ -33,6 +33,12 @@ func (f *wayFilters) add(w way, now moment, n, k int) {
 	f.alike, f.at = 1/(1+math.Exp(-min(max(odds, -mostOdds), mostOdds))), now
 }
 
+// credit takes back losses of a way.
+func (f *wayFilters) credit(w way, now moment, k int) {
+	f.alone[w].credit(now, k)
+	f.both.credit(now, k)
+}
+
 // mostOdds is the logarithm of a thousand.
 const mostOdds = 6.9
 
@@ -71,6 +77,12 @@ func (f *wayFilters) worse(up, down int) way {
 		return wayDown
 	}
 	return wayUp
+}
+
+// forgetDown forgets what was counted down. What both tell together goes with it, but for what is known of the way up.
+func (f *wayFilters) forgetDown() {
+	f.alone[wayDown].clear()
+	f.both, f.alike = f.alone[wayUp], 0
 }
 
 func (f *wayFilters) clear() { *f = wayFilters{} }
