@@ -27,11 +27,13 @@ func judge(res *http.Response, challenge string) Cause {
 // causeOf says what it means that there was no answer.
 func causeOf(err error) Cause {
 	switch {
-	case isAny(err, syscall.ENETUNREACH, syscall.EHOSTUNREACH, syscall.ENETDOWN, syscall.EADDRNOTAVAIL):
+	case isAny(err, syscall.ENETUNREACH, syscall.ENETDOWN):
 		return CauseUnreachable
 	case isSomebodyElse(err):
 		return CausePortal
-	case isTimeout(err):
+	// A router may say that one machine can't be reached, and an address of our own may be one that was lost a moment ago:
+	// that is an attempt without an answer, which others have to confirm.
+	case isTimeout(err), isAny(err, syscall.EHOSTUNREACH, syscall.EADDRNOTAVAIL):
 		return CauseTimeout
 	}
 	return CauseRefused // or cut, or nonsense: somebody is there

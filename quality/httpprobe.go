@@ -54,9 +54,21 @@ func newHTTPProber(o Options) (*httpProber, error) {
 // Probe is Prober's.
 func (p *httpProber) Probe(ctx context.Context, probe Probe, connected func(handshake time.Duration)) Outcome {
 	t := p.pick(probe.Fresh)
-	outcome := p.ask(context.WithValue(ctx, connectedKey{}, connected), t)
+	if !p.proxied() { // that of a proxy says nothing of the path
+		ctx = context.WithValue(ctx, connectedKey{}, connected)
+	}
+	outcome := p.ask(ctx, t)
 	p.settle(t, outcome.Cause == 0)
 	return outcome
+}
+
+// proxied says whether probes go through an HTTP proxy.
+func (p *httpProber) proxied() bool {
+	if p.proxy == nil {
+		return false
+	}
+	via, err := p.proxy(&http.Request{URL: p.url})
+	return via != nil || err != nil
 }
 
 // pick returns the transport with the connection that was kept, or a new one.

@@ -80,8 +80,7 @@ func (o *owner) run() {
 		case <-o.m.wake:
 		case <-timer.C:
 		}
-		o.noticeWake(time.Now())
-		o.obey()
+		// First what waited, since it is older than what is noticed and asked for now.
 		for _, s := range samples {
 			o.hear(s)
 		}
@@ -89,6 +88,8 @@ func (o *owner) run() {
 			o.handle(e)
 		}
 		o.drain()
+		o.noticeWake(time.Now())
+		o.obey()
 		now := time.Now()
 		o.poll(now)
 		o.probe(now)
@@ -105,6 +106,8 @@ func (o *owner) drain() {
 		select {
 		case s := <-o.m.box:
 			o.hear(s)
+		case e := <-o.m.events:
+			o.handle(e)
 		default:
 			if dropped != o.dropped && planted != bugLostEnds {
 				o.e.lostSamples()
@@ -126,8 +129,18 @@ func (o *owner) take(s Sample) Refusal {
 	return why
 }
 
-// hear takes a sample from outside.
+// hear takes a sample from outside. One of another time is refused here: others are right, and the clock isn't to be doubted.
 func (o *owner) hear(s Sample) {
+	now := time.Now()
+	age := now.Sub(s.At)
+	if age < -reorder || age > heldUp {
+		o.counts.Refused++
+		if !s.ends() {
+			return
+		}
+		s, age = Sample{Kind: KindEnd, ID: s.ID}, 0
+	}
+	s.At = now.Add(-max(age, 0)) // by the monotonic clock
 	o.foreign = true
 	if s.Kind == KindLink && s.Link != LinkDown {
 		o.networkChanged()
