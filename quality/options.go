@@ -45,7 +45,10 @@ type Outcome struct {
 type Options struct {
 	// PingURL is what the default prober asks (GET): the server's /api/health/ping or the like. It has to answer 204 and
 	// to give the query's c back in the header Chatsdk-Challenge. No login is sent, and no redirect followed: that, any
-	// other page and the certificate of somebody else count as a portal's, 5xx, 429 and a refusal as trouble of the server.
+	// other page without TLS and the certificate of somebody else count as a portal's. 5xx, 429, a refusal, and whatever
+	// else is said under the server's own certificate, are trouble of the server. Where a new https connection gets no
+	// answer, the same path is asked by plain HTTP at port 80, which portals answer; a server that leads to https from
+	// there, or has nothing there, is none.
 	PingURL string
 	// PingInterval is how long nothing may be heard before a probe is sent, instead of Effort.ProbeInterval, at least
 	// 100ms. 0, the default, is the effort's. SetEffort ends it.
