@@ -279,3 +279,19 @@ func TestProxyThatWantsALogin(t *testing.T) {
 		return nil
 	}))
 }
+
+// TestFarServerIsReached: TCP, TLS and an answer take longer together than a probe may wait for any of them.
+func TestFarServerIsReached(t *testing.T) {
+	goes(t, secure(1400*ms, quality.Options{}, func(s *secured) error {
+		if err := s.m.Start(); err != nil {
+			return err
+		}
+		if _, err := s.until(quality.ReachOnline, 5*second); err != nil {
+			return err
+		}
+		if err := s.never(quality.ReachOffline, time.Minute); err != nil {
+			return err
+		}
+		return s.is(quality.Poor, quality.ReachOnline)
+	}))
+}

@@ -55,7 +55,7 @@ type Options struct {
 	PingInterval time.Duration
 	// Prober makes the probes instead of the default one, which Close doesn't close. Nil is the default one.
 	Prober Prober
-	// ProbeTimeout bounds one probe. Defaults to 3s.
+	// ProbeTimeout bounds a probe's wait for a new connection, if it needs one, and then for the answer. Defaults to 3s.
 	ProbeTimeout time.Duration
 	// Ping is asked first for each probe that needs no new connection: whoever has a connection to the server open sends
 	// a ping over it and tells by Observe, as SourcePing, that it began and what came of it. false says that there is no

@@ -293,11 +293,15 @@ func (o *owner) launch(p Probe, now time.Time) bool {
 	return true
 }
 
-// probe makes one probe and tells the owner.
+// probe makes one probe and tells the owner. Its time begins anew when it has a connection: on a path so long that TLS and an
+// answer take more than what is left of it, no new connection would ever do.
 func (m *Monitor) probe(ctx context.Context, id uint64, p Probe) {
-	timed, cancel := context.WithTimeout(ctx, m.o.ProbeTimeout)
+	timed, cancel := context.WithCancel(ctx)
 	defer cancel()
+	timer := time.AfterFunc(m.o.ProbeTimeout, cancel)
+	defer timer.Stop()
 	outcome := m.prober.Probe(timed, p, func(handshake time.Duration) {
+		timer.Reset(m.o.ProbeTimeout)
 		m.tell(event{kind: evConnected, at: time.Now(), handshake: handshake})
 	})
 	m.tell(event{kind: evDone, at: time.Now(), id: id, gone: ctx.Err() != nil, fresh: p.Fresh, outcome: outcome})

@@ -76,7 +76,7 @@ type stretch struct {
 	failing failing
 	network int  // connections of another one are dead
 	told    bool // the operating system tells of its beginning
-	resets  bool // a portal resets old connections
+	resets  bool // a portal resets old connections and refuses new ones; others drop what isn't plain HTTP
 }
 
 // level is the truth.

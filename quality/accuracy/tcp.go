@@ -105,8 +105,8 @@ type outcome struct {
 	cause  quality.Cause // 0 for an answer
 }
 
-// dial opens a connection, with TLS, and sends a request. With a check, a portal is asked beside it without TLS, and gives
-// itself away.
+// dial opens a connection, with TLS, and sends a request. With a check, the same is asked without TLS beside it if no answer
+// comes soon, or none at all: a portal gives itself away then.
 func (k *carrier) dial(c *conn, at time.Duration, check bool) outcome {
 	s := k.link.at(at)
 	c.network, c.began = s.network, at
@@ -116,11 +116,21 @@ func (k *carrier) dial(c *conn, at time.Duration, check bool) outcome {
 	case s.reach == quality.ReachOffline && s.told:
 		return outcome{lostTime, lostTime, at + time.Millisecond, quality.CauseUnreachable}
 	case s.reach == quality.ReachCaptive && check:
-		return outcome{lostTime, lostTime, at + trip() + trip(), quality.CausePortal}
-	case s.reach == quality.ReachCaptive:
-		return outcome{lostTime, lostTime, at + trip() + trip(), quality.CauseRefused}
-	case s.reach == quality.ReachServerDown && s.failing == refuses:
-		return outcome{lostTime, lostTime, at + trip(), quality.CauseRefused}
+		refused := lostTime
+		if s.resets {
+			refused = at + trip()
+		}
+		portal := min(refused, at+plainAfter) + trip() + trip()
+		if refused != lostTime && portal > refused+plainLast {
+			return outcome{lostTime, lostTime, refused + plainLast, quality.CauseRefused}
+		}
+		return outcome{lostTime, lostTime, portal, quality.CausePortal}
+	case s.reach == quality.ReachCaptive && s.resets, s.reach == quality.ReachServerDown && s.failing == refuses:
+		refused := at + trip()
+		if check { // the other port refuses, too
+			refused += min(trip(), plainLast)
+		}
+		return outcome{lostTime, lostTime, refused, quality.CauseRefused}
 	}
 	there := k.segment(c, at, true, synRTO)
 	if there == lostTime {
