@@ -210,7 +210,7 @@ func (e *Estimator) ways(w way) *lossWindow {
 
 func (e *Estimator) countLost(w way, n, lost int) {
 	e.counted = e.now
-	e.ways(w).add(e.now, n, lost)
+	e.ways(w).add(e.now, n, lost, e.segments.clump[w].factor())
 	e.segments.add(w, e.now, n, lost)
 	if lost > 0 {
 		e.lossSeen = e.now
@@ -244,8 +244,8 @@ func (e *Estimator) countLate(own, late bool) {
 	if !own && (!late || e.late.n <= e.late.k) {
 		return // it came together with others: one loss held up all of them
 	}
-	e.late.add(e.now, n, k)
-	e.answers.add(e.now, n, k)
+	e.late.add(e.now, n, k, 1)
+	e.answers.add(e.now, float64(n), float64(k))
 }
 
 // lostLately says whether counters showed a loss.

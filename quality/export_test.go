@@ -59,7 +59,7 @@ const Mailbox = mailbox
 func LossOf(counted ...[2]int) []float64 {
 	var f lossFilter
 	for _, c := range counted {
-		f.add(time.Second, c[0], c[1])
+		f.add(time.Second, float64(c[0]), float64(c[1]))
 	}
 	post := f.posterior(time.Second)
 	return post[:]

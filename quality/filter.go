@@ -31,12 +31,12 @@ type undo struct {
 	at      moment
 	begun   bool
 	lost    moment // when the first of them was counted
-	n, k    int
+	n, k    float64
 }
 
-// add takes n segments or exchanges, of which k were lost or late. It returns the logarithm of how likely that was by what
-// was known.
-func (f *lossFilter) add(now moment, n, k int) float64 {
+// add takes n segments or exchanges, of which k were lost or late. Where losses come in bursts they are worth as many as if
+// they came one by one: fewer. It returns the logarithm of how likely that was by what was known.
+func (f *lossFilter) add(now moment, n, k float64) float64 {
 	if u := &f.undo; k > 0 && (u.k == 0 || now-u.lost > creditFor) {
 		*u = undo{weights: f.weights, at: f.at, begun: f.begun, lost: now}
 	}
@@ -50,7 +50,7 @@ func (f *lossFilter) add(now moment, n, k int) float64 {
 		if f.exchanges {
 			lost, kept = g.late, g.early
 		}
-		logs[i] = float64(k)*lost + float64(n-k)*kept
+		logs[i] = k*lost + (n-k)*kept
 		most = max(most, logs[i])
 	}
 	sum := 0.0
@@ -67,7 +67,7 @@ func (f *lossFilter) add(now moment, n, k int) float64 {
 }
 
 // credit takes back losses that were counted lately.
-func (f *lossFilter) credit(now moment, k int) {
+func (f *lossFilter) credit(now moment, k float64) {
 	u := f.undo
 	if u.k == 0 || now-u.lost > creditFor {
 		return

@@ -72,8 +72,8 @@ type lossWindow struct {
 	len int
 }
 
-// add counts n of which k were lost.
-func (w *lossWindow) add(now moment, n, k int) {
+// add counts n of which k were lost, in bursts that make the variance so many times that of single losses.
+func (w *lossWindow) add(now moment, n, k int, variance float64) {
 	if w.len == 0 || now-w.b[w.len-1].at >= bucketFor {
 		if w.len == lossBuckets {
 			w.drop(1)
@@ -85,7 +85,7 @@ func (w *lossWindow) add(now moment, n, k int) {
 	last.n, last.k = last.n+n, last.k+k
 	w.n, w.k = w.n+n, w.k+k
 	w.expire(now)
-	w.split()
+	w.split(variance)
 }
 
 func (w *lossWindow) drop(n int) {
@@ -127,12 +127,12 @@ func (w *lossWindow) credit(k int) {
 }
 
 // split forgets what lies before the newest change.
-func (w *lossWindow) split() {
+func (w *lossWindow) split(variance float64) {
 	n, k := 0, 0
 	for i := w.len - 1; i > 0; i-- {
 		n, k = n+w.b[i].n, k+w.b[i].k
 		if n >= splitNew && w.n-n >= splitOld &&
-			2*(likelihood(k, n)+likelihood(w.k-k, w.n-n)-likelihood(w.k, w.n)) > splitAt {
+			2*(likelihood(k, n)+likelihood(w.k-k, w.n-n)-likelihood(w.k, w.n)) > splitAt*variance {
 			w.drop(i)
 			return
 		}

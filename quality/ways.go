@@ -20,14 +20,16 @@ const alikeAtFirst = 0.7
 type wayFilters struct {
 	alone [ways]lossFilter
 	both  lossFilter
+	clump [ways]clumps
 	alike float64 // probability that both ways lose alike
 	at    moment
 }
 
 func (f *wayFilters) add(w way, now moment, n, k int) {
-	alike := f.alikeBy(now)
-	alone := f.alone[w].add(now, n, k)
-	both := f.both.add(now, n, k)
+	alike, of := f.alikeBy(now), f.clump[w].factor()
+	f.clump[w].add(now, n, k)
+	alone := f.alone[w].add(now, float64(n)/of, float64(k)/of)
+	both := f.both.add(now, float64(n)/of, float64(k)/of)
 	// Bayes, by logarithms; never so sure that what comes later couldn't change it.
 	odds := math.Log(alike/(1-alike)) + both - alone
 	f.alike, f.at = 1/(1+math.Exp(-min(max(odds, -mostOdds), mostOdds))), now
@@ -35,8 +37,10 @@ func (f *wayFilters) add(w way, now moment, n, k int) {
 
 // credit takes back losses of a way.
 func (f *wayFilters) credit(w way, now moment, k int) {
-	f.alone[w].credit(now, k)
-	f.both.credit(now, k)
+	of := f.clump[w].factor()
+	f.clump[w].credit(k)
+	f.alone[w].credit(now, float64(k)/of)
+	f.both.credit(now, float64(k)/of)
 }
 
 // mostOdds is the logarithm of a thousand.
@@ -82,6 +86,7 @@ func (f *wayFilters) worse(up, down int) way {
 // forgetDown forgets what was counted down. What both tell together goes with it, but for what is known of the way up.
 func (f *wayFilters) forgetDown() {
 	f.alone[wayDown].clear()
+	f.clump[wayDown] = clumps{}
 	f.both, f.alike = f.alone[wayUp], 0
 }
 

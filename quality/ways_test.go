@@ -57,3 +57,27 @@ func TestWaysThatLoseAlikeTellOfEachOther(t *testing.T) {
 		t.Errorf("%s, %.3f sure, loss %+v", r.Level, r.Confidence, r.Loss)
 	}
 }
+
+// TestBurstsSayLessThanSingleLosses: as many losses in bursts are fewer events, and nobody is as sure of their rate.
+func TestBurstsSayLessThanSingleLosses(t *testing.T) {
+	sure := map[string]float64{}
+	for name, period := range map[string]int{"single": 1, "bursts": 15} {
+		p := play(quality.Foreground)
+		var c quality.Counters
+		for n := range 180 {
+			c.Sent, c.Delivered = c.Sent+30, c.Delivered+29
+			if n%period == 0 {
+				c.Retransmitted += uint64(period)
+			}
+			p.pings(1, second, 20*ms)
+			p.socket(1, c)
+		}
+		r := p.report()
+		if sure[name] = r.Confidence; r.Loss.Low > 1.0/30 || r.Loss.High < 1.0/30 {
+			t.Errorf("%s: %+v", name, r.Loss)
+		}
+	}
+	if one, many := sure["single"], sure["bursts"]; one < 0.95 || many > 0.9 {
+		t.Errorf("%.3f sure of single losses, %.3f of bursts", one, many)
+	}
+}
