@@ -68,6 +68,7 @@ type client struct {
 	dialing bool
 	probes  int
 	bytes   int64
+	counted int // segments of the main connections, both ways
 }
 
 func newClient(l *link, r *rand.Rand, e *quality.Estimator, t Traffic, thrifty bool) *client {
@@ -303,6 +304,9 @@ func (c *client) segmentSent(m *conn, t time.Duration, up, again bool) {
 			k = &m.up
 		}
 		k.Sent++
+		if m == c.main {
+			c.counted++
+		}
 		if again {
 			k.Retransmitted++
 		}

@@ -35,16 +35,10 @@ func (c Cause) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
 const (
 	// guard is how far from the edge of a level, as a share, the truth stays: nobody can tell 149 ms from 151.
-	guard              = 0.2
-	leastRTT, mostRTT  = 8 * time.Millisecond, 1500 * time.Millisecond
-	dwellMin, dwellMax = time.Minute, 3 * time.Minute
-	// sigma is by how much the logarithm of a round trip varies. One segment in 200 is later by spike on average.
-	sigma  = 0.12
-	spikes = 0.005
-	spike  = 40 * time.Millisecond
-
-	burstSlot = 250 * time.Millisecond
-	burstLoss = 0.6 // in a burst
+	guard             = 0.2
+	leastRTT, mostRTT = 8 * time.Millisecond, 1500 * time.Millisecond
+	burstSlot         = 250 * time.Millisecond
+	burstLoss         = 0.6 // in a burst
 )
 
 // failing is how a server is down.
@@ -116,7 +110,8 @@ func levelOfLoss(p float64) quality.Level {
 // link is what a network does over time.
 type link struct {
 	stretches []stretch
-	salt      uint64 // of bursts
+	model     Model
+	salt      uint64 // of bursts, and of what varies slowly
 }
 
 func (l *link) index(t time.Duration) int {
@@ -142,10 +137,10 @@ func (l *link) lost(r *rand.Rand, s *stretch, t time.Duration, up bool) bool {
 }
 
 // newLink draws a link of a cause.
-func newLink(r *rand.Rand, cause Cause, length time.Duration) *link {
-	l := &link{salt: r.Uint64()}
+func newLink(r *rand.Rand, cause Cause, model Model, length time.Duration) *link {
+	l := &link{model: model, salt: r.Uint64()}
 	var before stretch
-	for t := time.Duration(0); t < length; t += dwellMin + time.Duration(r.Int64N(int64(dwellMax-dwellMin))) {
+	for t := time.Duration(0); t < length; t += varieties[model].dwell(r) {
 		s := draw(r, cause, before, len(l.stretches) == 0)
 		s.from = t
 		l.stretches = append(l.stretches, s)
@@ -206,18 +201,31 @@ func drawRTT(r *rand.Rand, l quality.Level) time.Duration {
 	return time.Duration(low * math.Pow(high/low, r.Float64()))
 }
 
-// drawLoss draws a rate of a level, away from its edges: twice the guard, as rates are known less well than times.
-func drawLoss(r *rand.Rand, l quality.Level) float64 {
+// lossLevels are those that a loss can have: every one of quality's but Unknown and Offline.
+const lossLevels = int(quality.Poor-quality.Excellent) + 1
+
+// lossBounds are the least and the greatest rate of a level, away from its edges: twice the guard, as rates are known less
+// well than times.
+func lossBounds(l quality.Level) (low, high float64) {
 	bounds := [...]float64{0.001, 0.01, 0.05, 0.2}
 	if l == quality.Excellent {
-		return 0
+		return 0, 0
 	}
-	low, high := bounds[l-2], bounds[l-1]
+	low, high = bounds[l-2], bounds[l-1]
 	if l > quality.Good {
 		low *= 1 + 2*guard
 	}
 	if l < quality.Poor {
 		high *= 1 - 2*guard
+	}
+	return low, high
+}
+
+// drawLoss draws a rate of a level.
+func drawLoss(r *rand.Rand, l quality.Level) float64 {
+	low, high := lossBounds(l)
+	if high == 0 {
+		return 0
 	}
 	return low * math.Pow(high/low, r.Float64())
 }

@@ -59,7 +59,8 @@ func TestLinksHaveTheirTruth(t *testing.T) {
 	for cause := range causes {
 		counts := map[answer]int{}
 		var before stretch
-		l := newLink(Tuning.rand(3, streamLink), cause, 50*time.Hour)
+		l := newLink(Tuning.rand(3, streamLink), cause, Familiar, 50*time.Hour)
+		dwellMin, dwellMax := varieties[Familiar].dwellMin, varieties[Familiar].dwellMax
 		for i, s := range l.stretches {
 			counts[answer{s.level(), s.reach}]++
 			if i > 0 && s.level() == before.level() && s.reach == before.reach {
@@ -155,5 +156,47 @@ func TestSketchDoesWhatItDid(t *testing.T) {
 	s.run(10 * time.Minute)
 	if late := offline - 65*time.Second; late < 2*time.Minute || late > 3*time.Minute {
 		t.Errorf("without a time limit the outage is seen after %v", late)
+	}
+}
+
+// TestBayesBound compares with what is worked out by hand, and with draws.
+func TestBayesBound(t *testing.T) {
+	low, high := lossBounds(quality.Poor)
+	mean := (high - low) / math.Log(high/low) // of a rate whose logarithm is uniform
+	for n, want := range map[int]float64{0: 0.25, 1: (1 + mean) / 4} {
+		if got := BayesBound(n); math.Abs(got-want) > 1e-4 {
+			t.Errorf("%d segments: %.5f, want %.5f", n, got, want)
+		}
+	}
+	last := 0.25
+	for _, n := range []int{3, 10, 30, 100, 300, 1000, 3000} {
+		got := BayesBound(n)
+		if got <= last || got > 1 {
+			t.Errorf("%d segments: %.4f after %.4f", n, got, last)
+		}
+		last = got
+	}
+	if last < 0.97 {
+		t.Errorf("3000 segments: %.4f", last)
+	}
+	r := Tuning.rand(5, streamOurs)
+	const n, draws = 100, 20_000
+	var seen [lossLevels][n + 1]int
+	for range draws {
+		c := r.IntN(lossLevels)
+		rate, k := drawLoss(r, quality.Excellent+quality.Level(c)), 0
+		for range n {
+			if r.Float64() < rate {
+				k++
+			}
+		}
+		seen[c][k]++
+	}
+	right := 0
+	for k := range n + 1 {
+		right += max(seen[0][k], seen[1][k], seen[2][k], seen[3][k])
+	}
+	if got, want := float64(right)/draws, BayesBound(n); math.Abs(got-want) > 0.015 {
+		t.Errorf("of %d draws %.4f, by the formula %.4f", draws, got, want)
 	}
 }

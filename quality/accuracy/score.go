@@ -44,6 +44,8 @@ type Score struct {
 
 	Probes int   // made
 	Bytes  int64 // that they took
+
+	Segments int // of connections, that were counted at either end
 }
 
 // Times are the times that something took, in seconds, sorted.
@@ -142,7 +144,7 @@ func (s *Score) Add(o *Score) {
 		*t.a = append(*t.a, *t.b...)
 		slices.Sort(*t.a)
 	}
-	s.Flaps, s.Probes, s.Bytes = s.Flaps+o.Flaps, s.Probes+o.Probes, s.Bytes+o.Bytes
+	s.Flaps, s.Probes, s.Bytes, s.Segments = s.Flaps+o.Flaps, s.Probes+o.Probes, s.Bytes+o.Bytes, s.Segments+o.Segments
 }
 
 // judge compares answers with the truth as time goes by.
@@ -202,7 +204,7 @@ func (j *judge) count(s *stretch, d time.Duration, settled bool, a answer, confi
 			j.SureRight += sec
 		}
 	}
-	if (s.reach == quality.ReachCaptive || s.reach == quality.ReachServerDown) && s.from > 0 &&
+	if (s.reach == quality.ReachCaptive || s.reach == quality.ReachServerDown) &&
 		(a.level == quality.Offline || a.reach == quality.ReachOffline) {
 		j.CalledOffline += sec
 	}

@@ -60,7 +60,7 @@ func (k *carrier) segment(c *conn, at time.Duration, up bool, rto time.Duration)
 		if !k.carries(c, t) || k.link.lost(k.rand, s, t, up) {
 			continue
 		}
-		arrival := t + k.delay(s)
+		arrival := t + k.delay(s, t)
 		if !k.carries(c, arrival) {
 			continue
 		}
@@ -77,13 +77,9 @@ func (k *carrier) segment(c *conn, at time.Duration, up bool, rto time.Duration)
 	return lostTime
 }
 
-// delay is one way.
-func (k *carrier) delay(s *stretch) time.Duration {
-	d := time.Duration(float64(s.rtt) / 2 * math.Exp(k.rand.NormFloat64()*sigma*math.Sqrt2))
-	if k.rand.Float64() < spikes {
-		d += time.Duration(k.rand.ExpFloat64() * float64(spike))
-	}
-	return d
+// delay is one way's, at a time.
+func (k *carrier) delay(s *stretch, at time.Duration) time.Duration {
+	return varieties[k.link.model].delay(k.rand, s.rtt, at, k.link.salt)
 }
 
 // exchange sends a request and says when its answer arrives, or lostTime.
@@ -111,7 +107,7 @@ func (k *carrier) dial(c *conn, at time.Duration, check bool) outcome {
 	s := k.link.at(at)
 	c.network, c.began = s.network, at
 	never := outcome{lostTime, lostTime, lostTime, 0}
-	trip := func() time.Duration { return k.delay(s) + k.delay(s) }
+	trip := func() time.Duration { return k.delay(s, at) + k.delay(s, at) }
 	switch {
 	case s.reach == quality.ReachOffline && s.told:
 		return outcome{lostTime, lostTime, at + time.Millisecond, quality.CauseUnreachable}
