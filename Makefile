@@ -47,8 +47,9 @@ test: ## all tests, with the race detector and in random order; nested modules t
 	@for module in $(NESTED_TESTED); do echo "$$module: vet and test"; \
 		(cd $$module && $(GO) vet ./... && $(GO) test $(RACE) -shuffle=on -timeout $(TEST_TIMEOUT) ./...) || exit 1; done
 
-verify: ## the failure scenarios on real sockets
+verify: ## the failure scenarios on real sockets, and how often the quality of a network is told right
 	$(GO) run ./cmd/chatsdk suite run
+	$(GO) run ./cmd/chatsdk suite accuracy
 
 lint: $(GOLANGCI) ## formatting, linters, go vet for other systems, go.mod, go fix
 	$(GOLANGCI) fmt --diff

@@ -259,7 +259,7 @@ func (e *Estimator) silenceConfidence() float64 {
 	if due == never {
 		return 0.97
 	}
-	silent := (e.now - due).Seconds()
+	silent := max(0, (e.now - due).Seconds()) // what was sent since the silence began may be due later
 	timeouts := math.Log2(silent/(e.smooth.guess()+rtoMin).Seconds() + 1)
 	p := max(2*e.loss().Share, 0.02)
 	return 1 - min(0.5, math.Pow(min(p, 0.9), timeouts))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -31,7 +32,9 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
 			env.Values[programsKey{}] = map[string]*program{}
-			return nil
+			traces, err := filepath.Abs("../../quality/accuracy/testdata")
+			env.Setenv("TRACES", traces)
+			return err
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"start":    cmdStart,

@@ -47,7 +47,7 @@ file of --config, that over the default. In the file a key is a flag's name; key
 has the flag, those in a table named after a command, such as [serve] or [user.add], for that one alone.
 
 Exit codes: 0 done, 1 failed, 2 wrong command line, 3 wrong configuration, 4 not signed in, 5 network, 6 too late,
-99 a scenario missed its threshold, 130 and 143 stopped by a signal (a server that was told to stop, and did, ends with 0).`,
+99 a suite missed a threshold, 130 and 143 stopped by a signal (a server that was told to stop, and did, ends with 0).`,
 		Args:          cobra.NoArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -63,7 +63,7 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 3 wrong configuration, 4 not
 	})
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return bind(cmd, t.env) }
 	root.AddCommand(newServe(), newUser(), newChannel(), newLogin(), newLogout(), newChat(), newSend(), newUpload(), newDownload(), newOutbox(), newProxy(),
-		newSuite(), newDemo(), newDoctor(), newVersion())
+		newSuite(), newDemo(), newWatch(), newDoctor(), newVersion())
 	return root
 }
 

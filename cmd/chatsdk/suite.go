@@ -25,7 +25,7 @@ type suiteReport struct {
 }
 
 func newSuite() *cobra.Command {
-	return parent("suite", "Failure scenarios", newSuiteRun(), newSuiteList())
+	return parent("suite", "Failure scenarios", newSuiteRun(), newSuiteAccuracy(), newSuiteList())
 }
 
 func newSuiteRun() *cobra.Command {

@@ -58,6 +58,7 @@ type client struct {
 	e       *quality.Estimator
 	tell    func(from, to time.Duration, r quality.Report)
 	filter  func(quality.Sample) (quality.Sample, bool)
+	stop    func() bool // says that nobody wants to know any more; nil never does
 
 	q       queue
 	now     time.Duration
@@ -108,7 +109,7 @@ func (c *client) run(length time.Duration) {
 	wake := time.Duration(0)
 	for {
 		next := min(c.q.next(), wake)
-		if next >= length {
+		if next >= length || c.stop != nil && c.stop() {
 			break
 		}
 		c.now = next

@@ -17,6 +17,6 @@
 // the others. What none of them has: a queue that fills, radio that sleeps, reordering, fast retransmission, acknowledgements
 // that are lost, a server whose time is long more than rarely. The way up and the way down take equally long.
 //
-// For loss the table says what the best algorithm could reach ([Result.Bound]), which is less than most expect: no cleverness
+// For loss the table says what the best algorithm could reach ([Result.Best]), which is less than most expect: no cleverness
 // names a rate from a few segments.
 package accuracy

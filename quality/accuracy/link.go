@@ -201,16 +201,18 @@ func drawRTT(r *rand.Rand, l quality.Level) time.Duration {
 	return time.Duration(low * math.Pow(high/low, r.Float64()))
 }
 
-// lossLevels are those that a loss can have: every one of quality's but Unknown and Offline.
-const lossLevels = int(quality.Poor-quality.Excellent) + 1
-
-// lossBounds are the least and the greatest rate of a level, away from its edges: twice the guard, as rates are known less
-// well than times.
-func lossBounds(l quality.Level) (low, high float64) {
-	bounds := [...]float64{0.001, 0.01, 0.05, 0.2}
+// drawLoss draws a rate of a level.
+func drawLoss(r *rand.Rand, l quality.Level) float64 {
 	if l == quality.Excellent {
-		return 0, 0
+		return 0
 	}
+	low, high := lossRange(l)
+	return low * math.Pow(high/low, r.Float64())
+}
+
+// lossRange is that of a level with loss, away from its edges: twice the guard, as rates are known less well than times.
+func lossRange(l quality.Level) (low, high float64) {
+	bounds := [...]float64{0.001, 0.01, 0.05, 0.2}
 	low, high = bounds[l-2], bounds[l-1]
 	if l > quality.Good {
 		low *= 1 + 2*guard
@@ -219,13 +221,4 @@ func lossBounds(l quality.Level) (low, high float64) {
 		high *= 1 - 2*guard
 	}
 	return low, high
-}
-
-// drawLoss draws a rate of a level.
-func drawLoss(r *rand.Rand, l quality.Level) float64 {
-	low, high := lossBounds(l)
-	if high == 0 {
-		return 0
-	}
-	return low * math.Pow(high/low, r.Float64())
 }
