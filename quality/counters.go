@@ -1,14 +1,21 @@
 package quality
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 const (
-	maxSockets = 8
+	// maxSockets that are told of at a time: the connection, dials beside it, uploads, and what HTTP keeps, each from both ends.
+	maxSockets = 16
 	// segmentRate is more segments a second than any client sends.
 	segmentRate = 1e6
-	// A peer's counters are doubtful if they speak of so many late answers that our own round trips didn't show one.
-	doubtAt = 6
-	// enoughOwn is how many of our own exchanges it takes to doubt.
+	// A peer's counters are doubtful if they speak of so many late answers, and our own round trips showed fewer by so many
+	// standard deviations: once in some hundred times by chance.
+	doubtAt   = 6
+	doubtBy   = 2.5
+	doubtHalf = time.Minute // after which half of what speaks for a doubt is forgotten
+	// enoughOwn is how many of our own exchanges without a late one it takes to doubt at once.
 	enoughOwn = 20
 	// lossLately is how long a loss that was seen makes late answers suspect of being retransmissions.
 	lossLately = 30 * time.Second
@@ -33,8 +40,10 @@ type lossState struct {
 	up, down lossWindow // segments, by our counters and the peer's
 	late     lossWindow // exchanges, by their times
 
-	segments lossFilter // of both directions
+	segments wayFilters
 	answers  lossFilter // by their times
+
+	doubt doubt
 
 	class    int    // of loss, 0 to lossClasses-1
 	counted  moment // when counters told of segments last, or 0
@@ -51,6 +60,7 @@ func (e *Estimator) forgetLoss() {
 		e.sockets[i].n, e.sockets[i].lost = 0, 0
 	}
 	e.class, e.lossSeen, e.counted = 0, 0, 0
+	e.doubt = doubt{}
 }
 
 func (e *Estimator) expireLoss() {
@@ -114,7 +124,11 @@ func (e *Estimator) count(sample Sample) Refusal {
 		s.n, s.lost = 0, 0
 		return RefusedCounters
 	}
-	again := max(int(c.Retransmitted-last.Retransmitted)-int(c.Spurious-last.Spurious), 0)
+	again := int(c.Retransmitted-last.Retransmitted) - int(c.Spurious-last.Spurious)
+	if again < 0 { // that they were sent for nothing is known a round trip later
+		e.creditLost(s, -again)
+		again = 0
+	}
 	sent := int(c.Sent - last.Sent)
 	delivered := c.Delivered > last.Delivered
 	if delivered && !peer {
@@ -140,29 +154,81 @@ func (e *Estimator) count(sample Sample) Refusal {
 	case n <= 0:
 		return Taken
 	case peer:
-		return e.countDown(n, lost)
+		return e.countDown(s, n, lost)
 	}
-	e.countLost(&e.up, n, lost)
+	e.countLost(wayUp, n, lost)
 	return Taken
 }
 
-// countDown takes what the peer says it lost, unless our own round trips know better.
-func (e *Estimator) countDown(n, lost int) Refusal {
-	if share := float64(lost) / float64(n); planted != bugBelievePeer &&
-		e.late.n >= enoughOwn && e.late.k == 0 && share*float64(e.late.n) >= doubtAt {
+// doubt compares the late answers that a peer's counters speak of with those that came.
+type doubt struct {
+	at            moment
+	claimed, seen float64
+	own, late     int // answers since the reading before
+}
+
+// answered takes an answer of our own.
+func (d *doubt) answered(own, late int) { d.own, d.late = d.own+own, d.late+late }
+
+// take takes the share that a peer says was lost since the reading before.
+func (d *doubt) take(now moment, share float64) {
+	keep := math.Exp2(-float64(now-d.at) / float64(doubtHalf))
+	d.claimed = keep*d.claimed + share*float64(d.own)
+	d.seen = keep*d.seen + float64(d.late)
+	d.at, d.own, d.late = now, 0, 0
+}
+
+func (d *doubt) founded() bool {
+	return d.claimed >= doubtAt && d.seen < d.claimed-doubtBy*math.Sqrt(d.claimed)
+}
+
+// countDown takes what the peer says it lost, unless our own round trips know better: then what was believed goes, too.
+func (e *Estimator) countDown(s *socket, n, lost int) Refusal {
+	share := float64(lost) / float64(n)
+	e.doubt.take(e.now, share)
+	never := e.late.n >= enoughOwn && e.late.k == 0 && share*float64(e.late.n) >= doubtAt
+	founded := e.doubt.founded()
+	if lost > 0 && (never || founded) && planted != bugBelievePeer {
+		s.lost += lost
+		if founded {
+			e.down.clear()
+			e.segments.forgetDown()
+		}
 		return RefusedDoubtful
 	}
-	e.countLost(&e.down, n, lost)
+	e.countLost(wayDown, n, lost)
 	return Taken
 }
 
-func (e *Estimator) countLost(w *lossWindow, n, lost int) {
+// ways are the windows by way.
+func (e *Estimator) ways(w way) *lossWindow {
+	if w == wayDown {
+		return &e.down
+	}
+	return &e.up
+}
+
+func (e *Estimator) countLost(w way, n, lost int) {
 	e.counted = e.now
-	w.add(e.now, n, lost)
-	e.segments.add(e.now, n, lost)
+	e.ways(w).add(e.now, n, lost, e.segments.clump[w].factor())
+	e.segments.add(w, e.now, n, lost)
 	if lost > 0 {
 		e.lossSeen = e.now
 	}
+}
+
+// creditLost takes back losses that were none.
+func (e *Estimator) creditLost(s *socket, k int) {
+	held := min(k, s.lost)
+	if s.lost -= held; k == held {
+		return
+	}
+	w := wayUp
+	if s.peer {
+		w = wayDown
+	}
+	e.ways(w).credit(k - held)
+	e.segments.credit(w, e.now, k-held)
 }
 
 // countLate takes an answer for what its time says of loss.
@@ -174,11 +240,12 @@ func (e *Estimator) countLate(own, late bool) {
 	if late {
 		k = 1
 	}
+	e.doubt.answered(n, k)
 	if !own && (!late || e.late.n <= e.late.k) {
 		return // it came together with others: one loss held up all of them
 	}
-	e.late.add(e.now, n, k)
-	e.answers.add(e.now, n, k)
+	e.late.add(e.now, n, k, 1)
+	e.answers.add(e.now, float64(n), float64(k))
 }
 
 // lostLately says whether counters showed a loss.
@@ -196,21 +263,12 @@ func (e *Estimator) byTimes() bool {
 	return e.down.n == 0 && best(e.answers.posterior(e.now)) > best(e.segments.posterior(e.now))
 }
 
-// loss is what the report says of it: of both directions, unless they differ; then of the worse.
+// loss is what the report says of it.
 func (e *Estimator) loss() Loss {
 	if e.byTimes() {
 		return e.late.report()
 	}
-	up, down := e.up.counts, e.down.counts
-	both := counts{n: up.n + down.n, k: up.k + down.k}
-	if up.n == 0 || down.n == 0 ||
-		2*(likelihood(up.k, up.n)+likelihood(down.k, down.n)-likelihood(both.k, both.n)) < splitAt {
-		return both.report()
-	}
-	if down.k*up.n > up.k*down.n {
-		return down.report()
-	}
-	return up.report()
+	return e.ways(e.segments.worse(e.up.n, e.down.n)).report()
 }
 
 // lossPosterior is the probability of each class.

@@ -87,6 +87,48 @@ func TestSpuriousRetransmissionsDontCount(t *testing.T) {
 	}
 }
 
+// The kernel learns a round trip later that it sent again for nothing, which may be in the next reading, or the one after.
+func TestSpuriousRetransmissionsToldLaterDontCount(t *testing.T) {
+	for _, kind := range []quality.Kind{quality.KindSocket, quality.KindPeer} {
+		for later := 1; later <= 2; later++ {
+			p := play(quality.Foreground)
+			var c quality.Counters
+			for n := range 225 {
+				c.Sent, c.Delivered = c.Sent+10, c.Delivered+10
+				switch n % 15 {
+				case 5:
+					c.Sent, c.Retransmitted = c.Sent+4, c.Retransmitted+4
+				case 5 + later:
+					c.Spurious += 4
+				}
+				p.pings(2, 500*ms, 20*ms)
+				p.tell(quality.Sample{Kind: kind, Socket: 1, Counters: c})
+			}
+			if err := p.is(quality.Excellent, quality.ReachOnline); err != nil {
+				t.Errorf("%d, %d later: %v", kind, later, err)
+			}
+			if r := p.report(); r.Loss.Share > 0 || r.Confidence < 0.94 {
+				t.Errorf("%d, %d later: %.4f sure, loss %+v", kind, later, r.Confidence, r.Loss)
+			}
+		}
+	}
+}
+
+// A loss that nobody takes back stays one beside those that were none.
+func TestCreditLeavesTrueLosses(t *testing.T) {
+	p := play(quality.Foreground)
+	var c quality.Counters
+	for range 120 {
+		c.Sent, c.Delivered, c.Retransmitted = c.Sent+23, c.Delivered+20, c.Retransmitted+3
+		p.pings(1, 500*ms, 20*ms)
+		p.socket(1, c)
+		c.Spurious++ // told with the next
+	}
+	if r := p.report(); r.Level != quality.Poor || r.Loss.Low > 2.0/23 || r.Loss.High < 2.0/23 {
+		t.Errorf("%s, loss %+v, want 2 in 23", r.Level, r.Loss)
+	}
+}
+
 // Without counters late answers tell: with loss p each way, 1-(1-p)² of them.
 func TestLateAnswersTellOfLoss(t *testing.T) {
 	p := play(quality.Foreground)
@@ -163,6 +205,33 @@ func checkPeer() error {
 
 func TestLyingPeerIsDoubted(t *testing.T) { holds(t, checkPeer) }
 
+// TestLyingPeerIsDoubtedBesideLateAnswers: a few late answers of our own make no liar honest. What it said until it was
+// found out is forgotten, and it stays doubted.
+func TestLyingPeerIsDoubtedBesideLateAnswers(t *testing.T) {
+	p := play(quality.Foreground)
+	p.pings(300, 500*ms, 20*ms)
+	var c quality.Counters
+	poor := 0
+	for n := range 600 {
+		rtt := 20 * ms
+		if n%100 == 1 {
+			rtt += 220 * ms
+		}
+		c.Sent, c.Retransmitted = c.Sent+20, c.Retransmitted+6
+		p.pings(1, 500*ms, rtt)
+		p.tell(quality.Sample{Kind: quality.KindPeer, Socket: 1, Counters: c})
+		if p.report().Level == quality.Poor {
+			poor++
+		}
+	}
+	if poor > 60 {
+		t.Errorf("poor for %d of 600 answers", poor)
+	}
+	if r := p.report(); r.Level > quality.Good || r.Loss.Share > 0.02 {
+		t.Errorf("in the end %s, %+v", r.Level, r.Loss)
+	}
+}
+
 // An honest one is believed: its losses show in late answers, too.
 func TestHonestPeerIsBelieved(t *testing.T) {
 	p := play(quality.Foreground)
@@ -197,6 +266,31 @@ func checkBackwards() error {
 }
 
 func TestCountersThatRunBackwardsAreRefused(t *testing.T) { holds(t, checkBackwards) }
+
+// TestServerThatLiesOfItsTimeIsBounded: what a server says it took can't be more than what the answer took longer than the
+// shortest one.
+func TestServerThatLiesOfItsTimeIsBounded(t *testing.T) {
+	p := play(quality.Foreground)
+	p.pings(3, 500*ms, 400*ms)
+	for range 60 {
+		p.tell(quality.Sample{Kind: quality.KindRoundTrip, Source: quality.SourceCall, RTT: 410 * ms, Server: 409 * ms})
+		p.wait(500 * ms)
+	}
+	if r := p.report(); r.Level != quality.Poor || r.RTT.Median < 390*ms {
+		t.Errorf("%s, %v", r.Level, r.RTT.Median)
+	}
+	if _, wanted := p.e.WantProbe(p.now); !wanted {
+		t.Error("nothing but the server's word tells of the path, and nobody asks")
+	}
+	p.pings(3, 500*ms, 20*ms) // the path became shorter, and so what it says may be
+	for range 60 {
+		p.tell(quality.Sample{Kind: quality.KindRoundTrip, Source: quality.SourceCall, RTT: 410 * ms, Server: 390 * ms})
+		p.wait(500 * ms)
+	}
+	if err := p.is(quality.Excellent, quality.ReachOnline); err != nil {
+		t.Error(err)
+	}
+}
 
 // The kernel's estimate counts where nothing else tells.
 func TestKernelsRTTIsALastResort(t *testing.T) {

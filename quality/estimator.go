@@ -8,11 +8,13 @@ const (
 	lateAfter = time.Second
 	// longGap without a call is taken for sleep whatever Next said.
 	longGap = 2 * time.Minute
-	// reorder is by how much samples may come out of order, from several goroutines.
-	reorder = time.Second
+	// reorder is by how much samples may come out of order, from several goroutines, or from a queue that was held up: they
+	// count as of the newest. Older ones up to heldUp are refused, each by itself.
+	reorder = 10 * time.Second
+	heldUp  = time.Minute
 	// absurdGap is more than any machine sleeps.
 	absurdGap = 366 * 24 * time.Hour
-	// strangers samples in a row from another time show that the clock was set: everything begins anew.
+	// strangers samples in a row from another time show that the clock was set by more than heldUp: everything begins anew.
 	strangers = 3
 	// forgetAfter is the length of a sleep after which the network is most likely another one.
 	forgetAfter = 30 * time.Second
@@ -63,7 +65,7 @@ func (e *Estimator) init() {
 	e.late.exchanges, e.answers.exchanges = true, true
 	e.since, e.newest, e.why = never, never, ReasonStart
 	e.missed, e.lastIn, e.lastServer, e.lastPath, e.portal, e.lastProbe = never, never, never, never, never, never
-	e.backAt = never
+	e.awayFrom, e.backAt = never, never
 	e.burst = burstLength
 	e.started = true
 }
@@ -88,6 +90,8 @@ func (e *Estimator) Observe(s Sample) Refusal {
 	if why == Taken {
 		why = e.take(s)
 		e.settle()
+	} else if s.ends() {
+		e.close(s.ID) // that it ended late is no silence
 	}
 	if why != Taken {
 		e.refused[why]++
@@ -107,7 +111,11 @@ func (e *Estimator) arrive(at time.Time) Refusal {
 		e.zero = at
 	}
 	m := at.Sub(e.zero)
-	if m < e.now-reorder || m > e.now+absurdGap {
+	switch {
+	case m >= e.now-reorder && m <= e.now+absurdGap:
+	case m >= e.now-heldUp && m < e.now:
+		return RefusedClock
+	default:
 		if e.strange++; e.strange >= strangers {
 			e.restart()
 		}
@@ -163,7 +171,7 @@ func (e *Estimator) overslept(d time.Duration) {
 // take is the table of what each kind of sample does.
 func (e *Estimator) take(s Sample) Refusal {
 	if why := s.check(); why != Taken {
-		if s.Kind == KindRoundTrip || s.Kind == KindFailure {
+		if s.ends() {
 			e.close(s.ID)
 		}
 		return why
@@ -192,6 +200,11 @@ func (e *Estimator) take(s Sample) Refusal {
 	case kindsEnd: // was refused
 	}
 	return Taken
+}
+
+// ends says whether a sample is the end of an exchange, if it names one.
+func (s Sample) ends() bool {
+	return s.Kind == KindRoundTrip || s.Kind == KindFailure || s.Kind == KindEnd
 }
 
 // check refuses what can't be, whatever is known.

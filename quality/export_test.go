@@ -1,6 +1,11 @@
 package quality
 
-import "time"
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"time"
+)
 
 // Bug is a planted mistake.
 type Bug = bug
@@ -39,6 +44,14 @@ const Outstanding = maxOpen
 // SetWall replaces the wall clock of a monitor that isn't started.
 func (m *Monitor) SetWall(wall func() time.Time) { m.wall = wall }
 
+// SetProxy sends a monitor's probes through a proxy, and Probe makes one.
+func (m *Monitor) SetProxy(proxy func(*http.Request) (*url.URL, error)) { m.own.proxy = proxy }
+
+// Probe makes a probe by the default prober.
+func (m *Monitor) Probe(ctx context.Context, p Probe, connected func(time.Duration)) Outcome {
+	return m.own.Probe(ctx, p, connected)
+}
+
 // Mailbox is how many samples may wait.
 const Mailbox = mailbox
 
@@ -46,7 +59,7 @@ const Mailbox = mailbox
 func LossOf(counted ...[2]int) []float64 {
 	var f lossFilter
 	for _, c := range counted {
-		f.add(time.Second, c[0], c[1])
+		f.add(time.Second, float64(c[0]), float64(c[1]))
 	}
 	post := f.posterior(time.Second)
 	return post[:]

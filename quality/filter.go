@@ -18,10 +18,29 @@ type lossFilter struct {
 	classes   [lossClasses]float64   // the same by class
 	at        moment
 	begun     bool
+	undo      undo
 }
 
-// add takes n segments or exchanges, of which k were lost or late.
-func (f *lossFilter) add(now moment, n, k int) {
+// creditFor is how long losses may be taken back. A kernel learns a round trip later that it sent again for nothing, and
+// counters are read once a second.
+const creditFor = 10 * time.Second
+
+// undo is what was known before some losses, and what was counted since: to take losses back is to count anew.
+type undo struct {
+	weights [len(lossGrid)]float64
+	at      moment
+	begun   bool
+	lost    moment // when the first of them was counted
+	n, k    float64
+}
+
+// add takes n segments or exchanges, of which k were lost or late. Where losses come in bursts they are worth as many as if
+// they came one by one: fewer. It returns the logarithm of how likely that was by what was known.
+func (f *lossFilter) add(now moment, n, k float64) float64 {
+	if u := &f.undo; k > 0 && (u.k == 0 || now-u.lost > creditFor) {
+		*u = undo{weights: f.weights, at: f.at, begun: f.begun, lost: now}
+	}
+	f.undo.n, f.undo.k = f.undo.n+n, f.undo.k+k
 	f.weights = f.aged(now)
 	f.at, f.begun = now, true
 	most := math.Inf(-1)
@@ -31,7 +50,7 @@ func (f *lossFilter) add(now moment, n, k int) {
 		if f.exchanges {
 			lost, kept = g.late, g.early
 		}
-		logs[i] = float64(k)*lost + float64(n-k)*kept
+		logs[i] = k*lost + (n-k)*kept
 		most = max(most, logs[i])
 	}
 	sum := 0.0
@@ -44,6 +63,25 @@ func (f *lossFilter) add(now moment, n, k int) {
 		f.weights[i] /= sum
 		f.classes[lossGrid[i].class] += f.weights[i]
 	}
+	return most + math.Log(sum)
+}
+
+// credit takes back losses that were counted lately.
+func (f *lossFilter) credit(now moment, k float64) {
+	u := f.undo
+	if u.k == 0 || now-u.lost > creditFor {
+		return
+	}
+	*f = lossFilter{exchanges: f.exchanges, weights: u.weights, at: u.at, begun: u.begun}
+	f.add(now, u.n, max(u.k-k, 0))
+}
+
+// mean is the rate to be expected, by what was counted.
+func (f *lossFilter) mean() (sum float64) {
+	for i, w := range f.weights {
+		sum += w * lossGrid[i].rate
+	}
+	return sum
 }
 
 // mostKept is less than all, so that no rate ever becomes impossible: what was counted at the same moment could leave none.

@@ -10,12 +10,15 @@ import (
 	"syscall"
 )
 
-// judge says what an answer means: 0 if it is the server's.
+// judge says what an answer means: 0 if it is the server's. Whoever shows the server's certificate is the server's side: a
+// load balancer, or the ping's address is wrong. Whoever answers without TLS may be anybody.
 func judge(res *http.Response, challenge string) Cause {
 	ours := res.Header.Get(challengeHeader) == challenge || planted == bugAnyPage
 	switch {
 	case res.StatusCode == http.StatusNoContent && ours:
 		return 0
+	case res.TLS != nil && len(res.TLS.VerifiedChains) > 0:
+		return CauseServerError
 	case res.StatusCode == http.StatusNetworkAuthenticationRequired: // RFC 6585, section 6: only portals say it
 		return CausePortal
 	case res.StatusCode >= 500, res.StatusCode == http.StatusTooManyRequests, ours:
@@ -27,11 +30,13 @@ func judge(res *http.Response, challenge string) Cause {
 // causeOf says what it means that there was no answer.
 func causeOf(err error) Cause {
 	switch {
-	case isAny(err, syscall.ENETUNREACH, syscall.EHOSTUNREACH, syscall.ENETDOWN, syscall.EADDRNOTAVAIL):
+	case isAny(err, syscall.ENETUNREACH, syscall.ENETDOWN):
 		return CauseUnreachable
 	case isSomebodyElse(err):
 		return CausePortal
-	case isTimeout(err):
+	// A router may say that one machine can't be reached, and an address of our own may be one that was lost a moment ago:
+	// that is an attempt without an answer, which others have to confirm.
+	case isTimeout(err), isAny(err, syscall.EHOSTUNREACH, syscall.EADDRNOTAVAIL):
 		return CauseTimeout
 	}
 	return CauseRefused // or cut, or nonsense: somebody is there
@@ -46,13 +51,13 @@ func isAny(err error, targets ...syscall.Errno) bool {
 	return false
 }
 
-// isSomebodyElse finds a certificate of another name or authority, and an answer without TLS: portals that put themselves
+// isSomebodyElse finds a proxy that wants a login, a certificate of another name or authority, and an answer without TLS: portals that put themselves
 // in the server's place can do no better. A certificate that is over is the server's, by a wrong clock perhaps.
 func isSomebodyElse(err error) bool {
 	var name x509.HostnameError
 	var authority x509.UnknownAuthorityError
 	var record tls.RecordHeaderError
-	return errors.As(err, &name) || errors.As(err, &authority) || errors.As(err, &record)
+	return errors.Is(err, errProxyLogin) || errors.As(err, &name) || errors.As(err, &authority) || errors.As(err, &record)
 }
 
 // isTimeout: a name that can't be resolved is no answer either.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 )
@@ -54,9 +55,25 @@ func newHTTPProber(o Options) (*httpProber, error) {
 // Probe is Prober's.
 func (p *httpProber) Probe(ctx context.Context, probe Probe, connected func(handshake time.Duration)) Outcome {
 	t := p.pick(probe.Fresh)
-	outcome := p.ask(context.WithValue(ctx, connectedKey{}, connected), t)
+	if !p.proxied() { // that of a proxy says nothing of the path
+		ctx = context.WithValue(ctx, connectedKey{}, connected)
+	}
+	ask := p.ask
+	if probe.Fresh {
+		ask = p.askFresh
+	}
+	outcome := ask(ctx, t)
 	p.settle(t, outcome.Cause == 0)
 	return outcome
+}
+
+// proxied says whether probes go through an HTTP proxy.
+func (p *httpProber) proxied() bool {
+	if p.proxy == nil {
+		return false
+	}
+	via, err := p.proxy(&http.Request{URL: p.url})
+	return via != nil || err != nil
 }
 
 // pick returns the transport with the connection that was kept, or a new one.
@@ -69,6 +86,12 @@ func (p *httpProber) pick(fresh bool) *http.Transport {
 	return &http.Transport{
 		DialContext: p.connect, Proxy: p.proxy, TLSClientConfig: p.tls.Clone(), IdleConnTimeout: idleFor, MaxIdleConnsPerHost: 2,
 		TLSHandshakeTimeout: p.timeout, MaxResponseHeaderBytes: mostHeader, DisableCompression: true,
+		OnProxyConnectResponse: func(_ context.Context, _ *url.URL, _ *http.Request, res *http.Response) error {
+			if res.StatusCode == http.StatusProxyAuthRequired {
+				return errProxyLogin
+			}
+			return nil
+		},
 	}
 }
 
@@ -145,7 +168,7 @@ func (p *httpProber) connect(ctx context.Context, network, addr string) (net.Con
 // ask sends one request. By a transport of its own there are neither redirects nor cookies.
 func (p *httpProber) ask(ctx context.Context, t *http.Transport) Outcome {
 	challenge := rand.Text()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.with(challenge), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, with(p.url, challenge), nil)
 	if err != nil {
 		return Outcome{Cause: CauseServerError} // can't be: the address was read before
 	}
@@ -167,13 +190,21 @@ func (p *httpProber) ask(ctx context.Context, t *http.Transport) Outcome {
 	return Outcome{RTT: timing.rtt()}
 }
 
-// with adds the challenge to the address's own query.
-func (p *httpProber) with(challenge string) string {
-	u := *p.url
+// with adds the challenge to an address's own query.
+func with(at *url.URL, challenge string) string {
+	u := *at
 	q := u.Query()
 	q.Set("c", challenge)
 	u.RawQuery, u.Fragment = q.Encode(), ""
 	return u.String()
+}
+
+// hostOf is an address's host without its port.
+func hostOf(u *url.URL) string {
+	if host := u.Hostname(); strings.Contains(host, ":") {
+		return "[" + host + "]"
+	}
+	return u.Hostname()
 }
 
 // timing takes the times of a request. The transport calls from several goroutines.

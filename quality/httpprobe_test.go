@@ -31,7 +31,9 @@ func TestFailedDials(t *testing.T) {
 		limit  time.Duration
 	}{
 		"no route":          {syscall.ENETUNREACH, quality.ReachOffline, quality.ReasonUnreachable, ms},
-		"no way to it":      {syscall.EHOSTUNREACH, quality.ReachOffline, quality.ReasonUnreachable, ms},
+		"network is down":   {syscall.ENETDOWN, quality.ReachOffline, quality.ReasonUnreachable, ms},
+		"no way to it":      {syscall.EHOSTUNREACH, quality.ReachOffline, quality.ReasonSilence, 3501 * ms},
+		"no address":        {syscall.EADDRNOTAVAIL, quality.ReachOffline, quality.ReasonSilence, 3501 * ms},
 		"no name":           {noName, quality.ReachOffline, quality.ReasonSilence, 3501 * ms},
 		"too late":          {context.DeadlineExceeded, quality.ReachOffline, quality.ReasonSilence, 3501 * ms},
 		"refused":           {syscall.ECONNREFUSED, quality.ReachServerDown, quality.ReasonRefused, 2 * second},

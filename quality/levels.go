@@ -43,7 +43,8 @@ type levelState struct {
 	loaded rttWindow // beside transfers
 	hands  rttWindow // handshakes and the kernel's: where nothing else is known
 	smooth smoothed
-	bare   moment // of the last sample without a server's time in it
+	bare   moment        // of the last sample without a server's time in it
+	least  time.Duration // that an answer took, the server's time included, since the first ping or handshake; 0 before
 
 	lossState
 
@@ -63,12 +64,12 @@ func (e *Estimator) forget() {
 	e.forgetLoss()
 	e.goodput = [2]rates{}
 	e.smooth = smoothed{}
-	e.confirms = 0
+	e.confirms, e.least = 0, 0
 }
 
 func (e *Estimator) roundTrip(s Sample) {
 	e.close(s.ID)
-	rtt := s.RTT - s.Server
+	rtt, told := e.withoutServer(s)
 	if s.Source == SourceHandshake {
 		e.lastPath = e.now
 		if e.now-s.RTT < e.backAt {
@@ -90,13 +91,29 @@ func (e *Estimator) roundTrip(s Sample) {
 	case s.Loaded:
 		e.loaded.add(e.now, rtt)
 		return
-	case s.Source == SourceCall && s.Server == 0 && e.bare > 0 && e.now-e.bare < bareFor:
+	case s.Source == SourceCall && !told && e.bare > 0 && e.now-e.bare < bareFor:
 		return // an upper bound, where better is known
 	}
-	if s.Source == SourcePing || s.Server > 0 {
+	if s.Source == SourcePing || told {
 		e.bare = e.now
 	}
 	e.measured(rtt)
+}
+
+// credibleTime is the share of the shortest answer that is believed to be left without the server's time: round trips vary.
+const credibleTime = 0.7
+
+// withoutServer is a round trip without the server's own time, and whether that was told: it can't have been so long that the
+// path took less than it ever did by a ping or a handshake.
+func (e *Estimator) withoutServer(s Sample) (rtt time.Duration, told bool) {
+	if !s.Fresh && (s.RTT < e.least || e.least == 0 && s.Source != SourceCall) {
+		e.least = s.RTT
+	}
+	rtt = s.RTT - s.Server
+	if credible := time.Duration(credibleTime * float64(e.least)); rtt < credible {
+		return min(e.least, s.RTT), false
+	}
+	return rtt, s.Server > 0
 }
 
 // measured takes a round trip of the path.

@@ -38,7 +38,7 @@ var lossGrid = func() (grid [41]gridPoint) {
 			p := c.low * math.Pow(c.high/c.low, (float64(n)+0.5)/float64(c.points))
 			late := 1 - (1-p)*(1-p)
 			grid[i] = gridPoint{
-				class: class, prior: classPriors[class] / float64(c.points),
+				class: class, prior: classPriors[class] / float64(c.points), rate: p,
 				lost: math.Log(p), kept: math.Log1p(-p), late: math.Log(late), early: math.Log1p(-late),
 			}
 			i++
@@ -49,7 +49,7 @@ var lossGrid = func() (grid [41]gridPoint) {
 
 type gridPoint struct {
 	class       int
-	prior       float64
+	prior, rate float64
 	lost, kept  float64 // logarithms of probabilities, for a segment
 	late, early float64 // the same for an exchange of two segments
 }
@@ -72,8 +72,8 @@ type lossWindow struct {
 	len int
 }
 
-// add counts n of which k were lost.
-func (w *lossWindow) add(now moment, n, k int) {
+// add counts n of which k were lost, in bursts that make the variance so many times that of single losses.
+func (w *lossWindow) add(now moment, n, k int, variance float64) {
 	if w.len == 0 || now-w.b[w.len-1].at >= bucketFor {
 		if w.len == lossBuckets {
 			w.drop(1)
@@ -85,7 +85,7 @@ func (w *lossWindow) add(now moment, n, k int) {
 	last.n, last.k = last.n+n, last.k+k
 	w.n, w.k = w.n+n, w.k+k
 	w.expire(now)
-	w.split()
+	w.split(variance)
 }
 
 func (w *lossWindow) drop(n int) {
@@ -118,13 +118,21 @@ func (w *lossWindow) retract(since moment) {
 	}
 }
 
+// credit takes back the newest losses.
+func (w *lossWindow) credit(k int) {
+	for i := w.len - 1; i >= 0 && k > 0; i-- {
+		none := min(k, w.b[i].k)
+		w.b[i].k, w.k, k = w.b[i].k-none, w.k-none, k-none
+	}
+}
+
 // split forgets what lies before the newest change.
-func (w *lossWindow) split() {
+func (w *lossWindow) split(variance float64) {
 	n, k := 0, 0
 	for i := w.len - 1; i > 0; i-- {
 		n, k = n+w.b[i].n, k+w.b[i].k
 		if n >= splitNew && w.n-n >= splitOld &&
-			2*(likelihood(k, n)+likelihood(w.k-k, w.n-n)-likelihood(w.k, w.n)) > splitAt {
+			2*(likelihood(k, n)+likelihood(w.k-k, w.n-n)-likelihood(w.k, w.n)) > splitAt*variance {
 			w.drop(i)
 			return
 		}

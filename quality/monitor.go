@@ -162,9 +162,10 @@ func (m *Monitor) Follow(ctx context.Context) <-chan Change {
 }
 
 // Observe tells the monitor what happened: an answer, an attempt that failed, a transfer, … It never blocks. A zero At
-// stands for now. It returns false, and the sample is lost and counted (Stats.Dropped), before Start, if 1024 of them
-// wait, or if the sample's ID is none that NextID gives. After such a loss whatever is outstanding isn't waited for any
-// more: an end that was lost would look like silence.
+// stands for now; what is from the future, or older than a minute, is refused and counted (Stats.Refused). It returns
+// false, and the sample is lost and counted (Stats.Dropped), before Start, if 1024 of them wait, or if the sample's ID is
+// none that NextID gives. After such a loss whatever is outstanding isn't waited for any more: an end that was lost would
+// look like silence.
 func (m *Monitor) Observe(s Sample) bool {
 	if s.At.IsZero() {
 		s.At = time.Now()

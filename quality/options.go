@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"net/url"
 	"time"
@@ -26,7 +27,7 @@ type Prober interface {
 	// Probe asks the server for a sign of life and returns when it is there, when the attempt failed, or soon after ctx
 	// ended, which Monitor.Close waits for. It calls connected, if the probe needed a new connection, as soon as there
 	// is one, with the time of the TCP handshake: so a server that takes connections and doesn't answer is told from a
-	// dead network. With p.Fresh it makes a new connection, whatever it has.
+	// dead network. It doesn't call it for a connection to an HTTP proxy. With p.Fresh it makes a new connection, whatever it has.
 	Probe(ctx context.Context, p Probe, connected func(handshake time.Duration)) Outcome
 }
 
@@ -44,14 +45,17 @@ type Outcome struct {
 type Options struct {
 	// PingURL is what the default prober asks (GET): the server's /api/health/ping or the like. It has to answer 204 and
 	// to give the query's c back in the header Chatsdk-Challenge. No login is sent, and no redirect followed: that, any
-	// other page and the certificate of somebody else count as a portal's, 5xx, 429 and a refusal as trouble of the server.
+	// other page without TLS and the certificate of somebody else count as a portal's. 5xx, 429, a refusal, and whatever
+	// else is said under the server's own certificate, are trouble of the server. Where a new https connection gets no
+	// answer, the same path is asked by plain HTTP at port 80, which portals answer; a server that leads to https from
+	// there, or has nothing there, is none.
 	PingURL string
 	// PingInterval is how long nothing may be heard before a probe is sent, instead of Effort.ProbeInterval, at least
 	// 100ms. 0, the default, is the effort's. SetEffort ends it.
 	PingInterval time.Duration
 	// Prober makes the probes instead of the default one, which Close doesn't close. Nil is the default one.
 	Prober Prober
-	// ProbeTimeout bounds one probe. Defaults to 3s.
+	// ProbeTimeout bounds a probe's wait for a new connection, if it needs one, and then for the answer. Defaults to 3s.
 	ProbeTimeout time.Duration
 	// Ping is asked first for each probe that needs no new connection: whoever has a connection to the server open sends
 	// a ping over it and tells by Observe, as SourcePing, that it began and what came of it. false says that there is no
@@ -62,7 +66,8 @@ type Options struct {
 	// DialContext dials for the default prober. Nil is a net.Dialer, and then the environment's HTTP proxy is used.
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
 
-	// Effort defaults to Foreground.Effort(). Times between probes are at least 100ms, whatever it says.
+	// Effort defaults to Foreground.Effort(). Times between probes are at least 100ms, and StaleAfter is at least three times
+	// ProbeInterval, whatever it says.
 	Effort Effort
 
 	// Links tells what the operating system says of the network: it calls on with what is so at first, and then at each
@@ -104,12 +109,17 @@ func (o Options) withDefaults() (Options, error) {
 	return o, nil
 }
 
-// sane fills an effort and keeps it from being a flood.
+// staleProbes is how many times between probes evidence lasts at least: were it fewer, an idle client would be unknown before
+// the next one.
+const staleProbes = 3
+
+// sane fills an effort, keeps it from being a flood, and evidence from being too old before the next probe.
 func sane(e Effort) Effort {
 	e = e.filled()
 	e.ProbeInterval = max(e.ProbeInterval, leastInterval)
 	e.OfflineInterval = max(e.OfflineInterval, leastInterval)
 	e.AwayInterval = max(e.AwayInterval, leastInterval)
+	e.StaleAfter = max(e.StaleAfter, staleProbes*min(e.ProbeInterval, math.MaxInt64/staleProbes))
 	return e
 }
 

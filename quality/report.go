@@ -31,8 +31,8 @@ type RTT struct {
 	Samples   int
 }
 
-// Loss is the share of segments lost, 0 to 1, and the interval in which it lies with 95% probability. It says nothing
-// if Segments is 0.
+// Loss is the share of segments lost, 0 to 1, and the interval in which it lies with 95% probability. Where both ways are
+// counted, up by our sockets and down by the server's, it is that of the worse one. It says nothing if Segments is 0.
 type Loss struct {
 	Share, Low, High float64
 	Segments         int

@@ -99,10 +99,10 @@ func (w *rttWindow) drop(n int) {
 	w.n -= n
 }
 
-// expire forgets what is older than an age, but for the last one.
+// expire forgets what is older than an age.
 func (w *rttWindow) expire(now moment, age time.Duration) {
 	n := 0
-	for n < w.n-1 && now-w.s[n].at > age {
+	for n < w.n && now-w.s[n].at > age {
 		n++
 	}
 	if n > 0 {

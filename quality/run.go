@@ -80,8 +80,7 @@ func (o *owner) run() {
 		case <-o.m.wake:
 		case <-timer.C:
 		}
-		o.noticeWake(time.Now())
-		o.obey()
+		// First what waited, since it is older than what is noticed and asked for now.
 		for _, s := range samples {
 			o.hear(s)
 		}
@@ -89,6 +88,8 @@ func (o *owner) run() {
 			o.handle(e)
 		}
 		o.drain()
+		o.noticeWake(time.Now())
+		o.obey()
 		now := time.Now()
 		o.poll(now)
 		o.probe(now)
@@ -105,6 +106,8 @@ func (o *owner) drain() {
 		select {
 		case s := <-o.m.box:
 			o.hear(s)
+		case e := <-o.m.events:
+			o.handle(e)
 		default:
 			if dropped != o.dropped && planted != bugLostEnds {
 				o.e.lostSamples()
@@ -126,8 +129,18 @@ func (o *owner) take(s Sample) Refusal {
 	return why
 }
 
-// hear takes a sample from outside.
+// hear takes a sample from outside. One of another time is refused here: others are right, and the clock isn't to be doubted.
 func (o *owner) hear(s Sample) {
+	now := time.Now()
+	age := now.Sub(s.At)
+	if age < -reorder || age > heldUp {
+		o.counts.Refused++
+		if !s.ends() {
+			return
+		}
+		s, age = Sample{Kind: KindEnd, ID: s.ID}, 0
+	}
+	s.At = now.Add(-max(age, 0)) // by the monotonic clock
 	o.foreign = true
 	if s.Kind == KindLink && s.Link != LinkDown {
 		o.networkChanged()
@@ -280,11 +293,15 @@ func (o *owner) launch(p Probe, now time.Time) bool {
 	return true
 }
 
-// probe makes one probe and tells the owner.
+// probe makes one probe and tells the owner. Its time begins anew when it has a connection: on a path so long that TLS and an
+// answer take more than what is left of it, no new connection would ever do.
 func (m *Monitor) probe(ctx context.Context, id uint64, p Probe) {
-	timed, cancel := context.WithTimeout(ctx, m.o.ProbeTimeout)
+	timed, cancel := context.WithCancel(ctx)
 	defer cancel()
+	timer := time.AfterFunc(m.o.ProbeTimeout, cancel)
+	defer timer.Stop()
 	outcome := m.prober.Probe(timed, p, func(handshake time.Duration) {
+		timer.Reset(m.o.ProbeTimeout)
 		m.tell(event{kind: evConnected, at: time.Now(), handshake: handshake})
 	})
 	m.tell(event{kind: evDone, at: time.Now(), id: id, gone: ctx.Err() != nil, fresh: p.Fresh, outcome: outcome})

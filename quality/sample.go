@@ -41,7 +41,8 @@ const (
 	SourcePing Source = iota
 	// SourceCall: a call or an ack, with the server's own time in it. Sample.Server takes that out if it is known.
 	SourceCall
-	// SourceHandshake: a TCP handshake: a machine on the path answers, which needn't be the server.
+	// SourceHandshake: a TCP handshake: a machine on the path answers, which needn't be the server. That of an HTTP proxy, which
+	// may be near, isn't to be told.
 	SourceHandshake
 	sourceEnd
 )
@@ -51,8 +52,8 @@ type Cause int
 
 // Causes.
 const (
-	CauseTimeout     Cause = iota + 1 // no answer in time, or no name resolved
-	CauseUnreachable                  // no route, no network
+	CauseTimeout     Cause = iota + 1 // no answer in time, no name resolved, or a router that knows no way to the host
+	CauseUnreachable                  // no network: no route of our own (ENETUNREACH)
 	CauseRefused                      // refused or reset at once: somebody is there
 	CauseServerError                  // 5xx, or a close frame that says the like
 	CausePortal                       // somebody else answered: the challenge didn't come back
@@ -84,7 +85,7 @@ type Counters struct {
 // Sample is one thing that happened. Which fields count is told by Kind; the others are left alone.
 type Sample struct {
 	Kind Kind
-	At   time.Time // when it happened; samples come in the order of this
+	At   time.Time // when it happened; samples come in the order of this, give or take 10 s
 
 	ID     uint64        // names an exchange from its Begin to its end; 0 for none
 	Source Source        // of a round trip
@@ -112,7 +113,7 @@ type Refusal int
 const (
 	Taken           Refusal = iota // not refused
 	RefusedKind                    // no such kind, source, cause or notice
-	RefusedClock                   // from the past, or from an absurd future
+	RefusedClock                   // from the past, or from the future
 	RefusedRTT                     // not a round-trip time: zero, negative, more than two minutes, or less than the server's own time
 	RefusedCounters                // counters that ran backwards, or can't be
 	RefusedDoubtful                // a peer's counters that our own round trips contradict

@@ -29,7 +29,7 @@ func newSuiteAccuracy() *cobra.Command {
 	c := &cobra.Command{
 		Use: "accuracy", Short: "Measure how often the quality of a network is told right", Args: cobra.NoArgs,
 		Long: `Measure how often the quality of a network is told right: levels by latency, blackouts, captive portals, dead servers, changes
-of address, loss and bursts of it, each without traffic, with 1 and with 10 exchanges a second, in the foreground and in the
+of address, loss, also one way alone or in bursts, each without traffic, with 1 and with 10 exchanges a second, in the foreground and in the
 background, in virtual time. The truth is what the simulated link is set to. Beside it are the first sketch's algorithm and
 whoever always says what is commonest, on the same links, and the best that anybody could do where information is short.
 

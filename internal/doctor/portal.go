@@ -36,6 +36,7 @@ type answer struct {
 	status   int
 	header   http.Header
 	page     bool // HTML
+	verified bool // it came under a certificate that is the server's: nobody between speaks so
 	location *url.URL
 	sent     time.Time
 	rtt      time.Duration
@@ -58,6 +59,7 @@ func ask(ctx context.Context, c *http.Client, to string, header http.Header) (an
 	}
 	defer res.Body.Close()
 	a.rtt, a.status, a.header = time.Since(a.sent), res.StatusCode, res.Header
+	a.verified = res.TLS != nil && len(res.TLS.VerifiedChains) > 0
 	body, _ := io.ReadAll(io.LimitReader(res.Body, maxPage)) // a cut page is a page
 	kind := res.Header.Get("Content-Type")
 	if kind == "" {
@@ -121,6 +123,8 @@ func judgePing(a answer, proven bool, server *url.URL) Check {
 		return c
 	}
 	switch {
+	case a.verified && a.status/100 == 3 && a.location != nil:
+		return fail(FaultConfig, f, "check the address in --server: it has to be that of the chatsdk server itself", "the server itself sends callers on to %s", short(a.location.Host))
 	case a.status >= 500:
 		return ok(f, "none to be seen: something answered with %d (%s)", a.status, inMS(a.rtt))
 	case a.status == http.StatusProxyAuthRequired:
@@ -137,9 +141,13 @@ func judgePing(a answer, proven bool, server *url.URL) Check {
 	return fail(FaultConfig, f, "check the address in --server, its path too: a chatsdk server answers 204 to "+pingPath, "answered with %d, not by a chatsdk server", a.status)
 }
 
-// judgeCaptive knows a login page of the network by what it has to do: show itself, or lead to itself.
+// judgeCaptive knows a login page of the network by what it has to do: show itself, or lead to itself. Under the server's
+// certificate it can do neither.
 func judgeCaptive(a answer, f Figures, server *url.URL) (Check, bool) {
 	const advice = "open a web page in a browser and sign in to the network, then try again"
+	if a.verified {
+		return Check{}, false
+	}
 	f.Captive = true
 	switch {
 	case a.status == http.StatusNetworkAuthenticationRequired: // RFC 6585 6

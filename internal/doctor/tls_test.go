@@ -11,6 +11,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -240,6 +241,42 @@ func TestPortalBehindTLS(t *testing.T) {
 				}
 				if (first.Name == doctor.Portal) != row.captive {
 					t.Errorf("%s decides", first.Name)
+				}
+			})
+		})
+	}
+}
+
+// TestPageUnderTheServersCertificate: what comes under the certificate of the server's name comes from its side, so that the
+// address is wrong, or what stands before the server; a login page of the network can't do that.
+func TestPageUnderTheServersCertificate(t *testing.T) {
+	ca := newAuthority(t, "ours")
+	for what, row := range map[string]struct {
+		status   int
+		location string
+		words    string
+	}{
+		"page":              {200, "", "answered with 200, not by a chatsdk server"},
+		"redirect":          {302, "https://www.elsewhere.example/start", "the server itself sends callers on to www.elsewhere.example"},
+		"511":               {511, "", ""},
+		"no page of theirs": {404, "", "answered with 404, not by a chatsdk server"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			withClinic(t, setup{tls: ca.serves(t, name, -week, 52*week), port: "443"}, func(t *testing.T, c *clinic) {
+				if err := c.faults.Set(faultnet.HTTPFault{
+					Kind: faultnet.HTTPStatus, Path: pingPath, Status: row.status, Body: "<h1>Hello</h1>",
+					Header: http.Header{"Content-Type": {"text/html"}, "Location": {row.location}},
+				}); err != nil {
+					t.Fatal(err)
+				}
+				o := c.options(t, "https://"+name)
+				o.RootCAs = ca.pool()
+				want, fault := doctor.Failed, doctor.FaultConfig
+				if row.status >= 500 {
+					want, fault = doctor.OK, ""
+				}
+				if p := wants(t, doctor.Run(t.Context(), o), doctor.Portal, want, fault, row.words); p.Captive || strings.Contains(p.Seen, "captive") {
+					t.Errorf("captive: %s", p.Seen)
 				}
 			})
 		})

@@ -12,13 +12,27 @@ const (
 	bestPoints = 16               // rates of loss looked at in each level, evenly spaced by their logarithm
 )
 
+// Best is a bound for the settled accuracy of a setting with loss on links that are Familiar, by the segments that its client
+// counted; ok is false for others, where everything can be known. Losses in bursts tell less than it says.
+func (r *Result) Best() (share float64, ok bool) {
+	if knowable(r) || r.Model != Familiar || r.Ours.Seconds == 0 {
+		return 1, false
+	}
+	segments := float64(r.Ours.Segments) / r.Ours.Seconds
+	if r.Cause == OneWay {
+		segments /= 2 // those of the other way say nothing of it
+	}
+	return bestOnLoss(segments), true
+}
+
 // bestOnLoss is a bound for the settled accuracy on links that lose segments independently: what somebody would reach who
 // counts each segment of a rate a second and its loss, knows when the link changes and how often each rate of loss occurs, and
 // says what is likeliest.
 func bestOnLoss(segments float64) float64 {
 	right, all := 0.0, 0.0
-	for age := Grace + bestStep/2; age < dwellMax; age += bestStep {
-		lasting := min(1, float64(dwellMax-age)/float64(dwellMax-dwellMin)) // share of the stretches that get as old
+	v := varieties[Familiar]
+	for age := Grace + bestStep/2; age < v.dwellMax; age += bestStep {
+		lasting := min(1, float64(v.dwellMax-age)/float64(v.dwellMax-v.dwellMin)) // share of the stretches that get as old
 		right += lasting * namedRight(int(segments*age.Seconds()))
 		all += lasting
 	}

@@ -32,6 +32,11 @@ func TestBestOnLoss(t *testing.T) {
 			t.Errorf("%d segments: %.3f named right by the share, the bound is %.3f", n, got, best)
 		}
 	}
+	low, high := lossRange(quality.Poor)
+	mean := (high - low) / math.Log(high/low) // of a rate whose logarithm is uniform
+	if got := namedRight(1); math.Abs(got-(1+mean)/4) > 1e-3 {
+		t.Errorf("from one segment %.4f, want %.4f: that it was lost speaks for the worst", got, (1+mean)/4)
+	}
 	if got := namedRight(0); math.Abs(got-0.25) > 1e-9 {
 		t.Errorf("without a segment one in four is right, not %v", got)
 	}

@@ -1,7 +1,9 @@
 package accuracy
 
 import (
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/chatsdk/chatsdk/quality"
@@ -32,9 +34,9 @@ func (t Traffic) gap() time.Duration {
 
 const (
 	pollEach = time.Second // counters
-	// Bytes on the wire, headers and acknowledgements included: a control ping and its pong; a connection with TLS 1.3
-	// and a request; a SYN that nobody answers.
-	pingBytes, freshBytes, synBytes = 240, 5500, 60
+	// Bytes on the wire, headers and acknowledgements included: a control ping and its pong; an HTTP request on an open
+	// connection; a connection with TLS 1.3 and a request; one without TLS; a SYN that nobody answers.
+	pingBytes, requestBytes, freshBytes, plainBytes, synBytes = 240, 560, 5500, 900, 60
 
 	noticeAfter        = 100 * time.Millisecond // of the operating system
 	serverTime         = 3 * time.Millisecond   // for a call, on average
@@ -61,6 +63,7 @@ type client struct {
 	q       queue
 	now     time.Duration
 	ids     uint64
+	own     prober
 	main    *conn
 	waiting map[uint64]time.Duration // exchanges on main, and when they began
 	dialing bool
@@ -71,6 +74,7 @@ type client struct {
 
 func newClient(l *link, r *rand.Rand, e *quality.Estimator, t Traffic, thrifty bool) *client {
 	c := &client{link: l, rand: r, traffic: t, thrifty: thrifty, e: e, waiting: map[uint64]time.Duration{}}
+	c.own.under = map[uint64]bool{}
 	c.tcp = carrier{link: l, rand: r, sent: c.segmentSent, acked: c.segmentAcked}
 	return c
 }
@@ -119,7 +123,11 @@ func (c *client) run(length time.Duration) {
 			c.tell(last, c.now, report)
 			last = c.now
 		}
+		before := report.Reach
 		report = c.e.Report(at(c.now))
+		if report.Reach == quality.ReachOnline && before != quality.ReachOnline && c.main == nil {
+			c.dial() // whoever redials is told, and doesn't wait
+		}
 		wake = c.e.Next(at(c.now)).Sub(at(0))
 	}
 	if c.tell != nil {
@@ -137,9 +145,8 @@ func (c *client) turn(s stretch) {
 	case s.reach == quality.ReachOffline && s.told:
 		c.notice(quality.LinkDown)
 	case s.reach == quality.ReachServerDown && s.failing != hangs, s.reach == quality.ReachCaptive && s.resets:
-		if m := c.main; m != nil { // it is reset
-			c.q.plan(c.now+s.rtt/2, func() { c.lose(m) })
-		}
+		m := c.main
+		c.q.plan(c.now+s.rtt/2, func() { c.lose(m); c.reset() })
 	case s.network > 0 && s.told:
 		c.notice(quality.LinkChanged)
 	case s.from > 0 && c.link.at(s.from-1).told && c.link.at(s.from-1).reach == quality.ReachOffline:
@@ -151,6 +158,7 @@ func (c *client) notice(event quality.LinkEvent) {
 	c.q.plan(c.now+noticeAfter, func() {
 		c.observe(quality.Sample{Kind: quality.KindLink, Link: event})
 		if event != quality.LinkDown {
+			c.moved()
 			c.lose(c.main)
 			c.redial()
 		}
@@ -164,7 +172,7 @@ func (c *client) lose(m *conn) {
 	}
 	m.closed = true
 	c.main = nil
-	for id := range c.waiting {
+	for _, id := range sorted(c.waiting) {
 		c.observe(quality.Sample{Kind: quality.KindEnd, ID: id})
 	}
 	clear(c.waiting)
@@ -178,7 +186,7 @@ func (c *client) redial() {
 		return
 	}
 	c.dialing = true
-	c.dial(quality.SourceCall, false)
+	c.dial()
 	gap := redialGap
 	if c.thrifty {
 		gap = redialGapThrifty
@@ -189,70 +197,40 @@ func (c *client) redial() {
 	})
 }
 
-// dial tries one connection. It becomes the main one if there is none, or if that is silent.
-func (c *client) dial(source quality.Source, check bool) {
+// dial tries one connection. It becomes the main one if there is none.
+func (c *client) dial() {
 	m := &conn{id: c.id()}
 	began := c.now
-	c.observe(quality.Sample{Kind: quality.KindBegin, ID: m.id, Source: source, Fresh: true})
-	o := c.tcp.dial(m, c.now, check)
+	c.observe(quality.Sample{Kind: quality.KindBegin, ID: m.id, Source: quality.SourceCall, Fresh: true})
+	o := c.tcp.dial(m, c.now, false)
 	limit := c.now + c.e.Advice().Handshake
 	if o.shaken < limit {
-		c.q.plan(o.shaken, func() {
-			c.observe(quality.Sample{Kind: quality.KindRoundTrip, Source: quality.SourceHandshake, RTT: c.now - began})
-		})
+		c.q.plan(o.shaken, func() { c.shaken(began) })
 	}
 	if o.done >= limit {
-		m.closed = true
-		c.q.plan(limit, func() {
-			c.observe(quality.Sample{Kind: quality.KindFailure, ID: m.id, Source: source, Cause: quality.CauseTimeout})
-		})
-		return
+		o.done, o.cause = limit, quality.CauseTimeout
 	}
 	c.q.plan(o.done, func() {
 		if o.cause != 0 {
 			m.closed = true
-			c.observe(quality.Sample{Kind: quality.KindFailure, ID: m.id, Source: source, Cause: o.cause})
+			c.observe(quality.Sample{Kind: quality.KindFailure, ID: m.id, Source: quality.SourceCall, Cause: o.cause})
 			return
 		}
-		s := quality.Sample{Kind: quality.KindRoundTrip, ID: m.id, Source: source, RTT: c.now - o.asked}
-		if source != quality.SourcePing { // who doesn't time the request by itself knows only the whole
-			s.RTT, s.Fresh = c.now-began, true
+		c.observe(quality.Sample{Kind: quality.KindRoundTrip, ID: m.id, Source: quality.SourceCall, RTT: c.now - began, Fresh: true})
+		if c.main == nil {
+			c.main = m
+			c.poll1()
 		}
-		c.observe(s)
-		c.opened(m, began)
 	})
 }
 
-// opened takes a new connection for the main one, if that is gone or silent since before.
-func (c *client) opened(m *conn, began time.Duration) {
-	if c.main != nil {
-		silent := false
-		for _, since := range c.waiting {
-			silent = silent || since < began
-		}
-		if !silent {
-			return // a probe's: closed again
-		}
-		c.lose(c.main)
-	}
-	c.main = m
-	c.poll1()
+// shaken is told that a TCP handshake is done.
+func (c *client) shaken(began time.Duration) {
+	c.observe(quality.Sample{Kind: quality.KindRoundTrip, Source: quality.SourceHandshake, RTT: c.now - began})
 }
 
-// probe makes the probe that is wanted.
-func (c *client) probe(p quality.Probe) {
-	c.probes++
-	if p.Fresh || c.main == nil {
-		c.bytes += synBytes
-		if r := c.link.at(c.now).reach; r != quality.ReachOffline {
-			c.bytes += freshBytes
-		}
-		c.dial(quality.SourcePing, true)
-		return
-	}
-	c.bytes += pingBytes
-	c.send(quality.SourcePing, 0)
-}
+// sorted are the keys, so that runs repeat.
+func sorted[V any](m map[uint64]V) []uint64 { return slices.Sorted(maps.Keys(m)) }
 
 // call makes an exchange of the application, if there is a connection.
 func (c *client) call() {
@@ -327,7 +305,9 @@ func (c *client) segmentSent(m *conn, t time.Duration, up, again bool) {
 			k = &m.up
 		}
 		k.Sent++
-		c.counted++
+		if m == c.main {
+			c.counted++
+		}
 		if again {
 			k.Retransmitted++
 		}

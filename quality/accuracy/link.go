@@ -21,10 +21,11 @@ const (
 	Address                 // another network: old connections are dead, and the times are others
 	Lossy                   // segments are lost independently
 	Bursty                  // segments are lost in bursts
+	OneWay                  // segments are lost independently, and only up or only down
 	causes
 )
 
-var causeNames = [causes]string{"latency", "blackout", "captive", "server-down", "address", "loss", "bursts"}
+var causeNames = [causes]string{"latency", "blackout", "captive", "server-down", "address", "loss", "bursts", "one-way"}
 
 // String returns the cause's name in lower case.
 func (c Cause) String() string { return causeNames[c] }
@@ -34,16 +35,10 @@ func (c Cause) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
 const (
 	// guard is how far from the edge of a level, as a share, the truth stays: nobody can tell 149 ms from 151.
-	guard              = 0.2
-	leastRTT, mostRTT  = 8 * time.Millisecond, 1500 * time.Millisecond
-	dwellMin, dwellMax = time.Minute, 3 * time.Minute
-	// sigma is by how much the logarithm of a round trip varies. One segment in 200 is later by spike on average.
-	sigma  = 0.12
-	spikes = 0.005
-	spike  = 40 * time.Millisecond
-
-	burstSlot = 250 * time.Millisecond
-	burstLoss = 0.6 // in a burst
+	guard             = 0.2
+	leastRTT, mostRTT = 8 * time.Millisecond, 1500 * time.Millisecond
+	burstSlot         = 250 * time.Millisecond
+	burstLoss         = 0.6 // in a burst
 )
 
 // failing is how a server is down.
@@ -55,17 +50,27 @@ const (
 	hangs
 )
 
+// way is a direction, or both.
+type way int
+
+const (
+	bothWays way = iota
+	upOnly
+	downOnly
+)
+
 // stretch is a time in which the link doesn't change.
 type stretch struct {
 	from    time.Duration
 	rtt     time.Duration
 	loss    float64
 	bursty  bool
+	way     way // that loses
 	reach   quality.Reach
 	failing failing
 	network int  // connections of another one are dead
 	told    bool // the operating system tells of its beginning
-	resets  bool // a portal resets old connections
+	resets  bool // a portal resets old connections and refuses new ones; others drop what isn't plain HTTP
 }
 
 // level is the truth.
@@ -105,7 +110,8 @@ func levelOfLoss(p float64) quality.Level {
 // link is what a network does over time.
 type link struct {
 	stretches []stretch
-	salt      uint64 // of bursts
+	model     Model
+	salt      uint64 // of bursts, and of what varies slowly
 }
 
 func (l *link) index(t time.Duration) int {
@@ -115,8 +121,11 @@ func (l *link) index(t time.Duration) int {
 func (l *link) at(t time.Duration) *stretch { return &l.stretches[l.index(t)] }
 
 // lost says whether a segment sent at a time is lost to chance.
-func (l *link) lost(r *rand.Rand, s *stretch, t time.Duration) bool {
+func (l *link) lost(r *rand.Rand, s *stretch, t time.Duration, up bool) bool {
 	p := s.loss
+	if s.way == upOnly && !up || s.way == downOnly && up {
+		return false
+	}
 	if s.bursty {
 		slot := uint64(t/burstSlot) + l.salt
 		if rand.New(rand.NewPCG(slot, l.salt)).Float64() >= p/burstLoss {
@@ -128,10 +137,10 @@ func (l *link) lost(r *rand.Rand, s *stretch, t time.Duration) bool {
 }
 
 // newLink draws a link of a cause.
-func newLink(r *rand.Rand, cause Cause, length time.Duration) *link {
-	l := &link{salt: r.Uint64()}
+func newLink(r *rand.Rand, cause Cause, model Model, length time.Duration) *link {
+	l := &link{model: model, salt: r.Uint64()}
 	var before stretch
-	for t := time.Duration(0); t < length; t += dwellMin + time.Duration(r.Int64N(int64(dwellMax-dwellMin))) {
+	for t := time.Duration(0); t < length; t += varieties[model].dwell(r) {
 		s := draw(r, cause, before, len(l.stretches) == 0)
 		s.from = t
 		l.stretches = append(l.stretches, s)
@@ -168,6 +177,9 @@ func draw(r *rand.Rand, cause Cause, before stretch, first bool) stretch {
 		case Lossy, Bursty:
 			s.rtt = drawRTT(r, quality.Excellent)
 			s.loss, s.bursty = drawLoss(r, quality.Excellent+quality.Level(r.IntN(4))), cause == Bursty
+		case OneWay:
+			s.rtt = drawRTT(r, quality.Excellent)
+			s.loss, s.way = drawLoss(r, quality.Excellent+quality.Level(r.IntN(4))), upOnly+way(r.IntN(2))
 		case Latency, causes:
 		}
 		if first || s.level() != before.level() || s.reach != before.reach {

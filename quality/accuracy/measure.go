@@ -13,6 +13,8 @@ type Setting struct {
 	Profile quality.Profile
 	// NoCounters leaves out what sockets and the server count: late answers alone tell of loss then.
 	NoCounters bool `json:",omitzero"`
+	// Model is how the link varies. Others than Familiar are what the estimator doesn't expect.
+	Model Model `json:",omitzero"`
 }
 
 // String names the cell.
@@ -20,6 +22,9 @@ func (s Setting) String() string {
 	name := s.Cause.String() + ", " + s.Traffic.String() + ", " + s.Profile.String()
 	if s.NoCounters {
 		name += ", no counters"
+	}
+	if s.Model != Familiar {
+		name += ", " + s.Model.String()
 	}
 	return name
 }
@@ -32,6 +37,18 @@ func Matrix() []Setting {
 			for _, p := range [...]quality.Profile{quality.Foreground, quality.Background} {
 				all = append(all, Setting{Cause: cause, Traffic: t, Profile: p})
 			}
+		}
+	}
+	return all
+}
+
+// OffModel is what the estimator doesn't expect: round trips and blackouts, an exchange a second in the foreground, on links
+// that vary otherwise, or change more or less often, than those that its numbers were chosen by.
+func OffModel() []Setting {
+	var all []Setting
+	for m := Familiar + 1; m < models; m++ {
+		for _, cause := range [...]Cause{Latency, Blackout} {
+			all = append(all, Setting{Cause: cause, Traffic: Usual, Profile: quality.Foreground, Model: m})
 		}
 	}
 	return all
@@ -61,7 +78,7 @@ func Measure(set Set, s Setting, first uint64, runs int, length time.Duration) R
 	links := make([]*link, runs)
 	for n := range runs {
 		run := first + uint64(n)
-		links[n] = newLink(set.rand(run, streamLink), s.Cause, length)
+		links[n] = newLink(set.rand(run, streamLink), s.Cause, s.Model, length)
 		ours := playOurs(set, run, s, links[n], length)
 		r.Ours.Add(&ours)
 		sketch := playSketch(set, run, links[n], length)

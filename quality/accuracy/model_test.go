@@ -59,7 +59,8 @@ func TestLinksHaveTheirTruth(t *testing.T) {
 	for cause := range causes {
 		counts := map[answer]int{}
 		var before stretch
-		l := newLink(Tuning.rand(3, streamLink), cause, 50*time.Hour)
+		l := newLink(Tuning.rand(3, streamLink), cause, Familiar, 50*time.Hour)
+		dwellMin, dwellMax := varieties[Familiar].dwellMin, varieties[Familiar].dwellMax
 		for i, s := range l.stretches {
 			counts[answer{s.level(), s.reach}]++
 			if i > 0 && s.level() == before.level() && s.reach == before.reach {

@@ -75,10 +75,8 @@ func line(name string, results []Result) Line {
 	sum := Join(results, func(*Result) bool { return true })
 	best, all := 0.0, 0.0
 	for i := range results {
-		o, b := &results[i].Ours, 1.0
-		if !knowable(&results[i]) {
-			b = bestOnLoss(ratio(float64(o.Segments), o.Seconds))
-		}
+		o := &results[i].Ours
+		b, _ := results[i].Best()
 		best, all = best+b*o.SettledSeconds, all+o.SettledSeconds
 	}
 	return Line{
@@ -102,7 +100,7 @@ func (r *Report) Write(w io.Writer, results []Result) error {
 	if err := known.Ours.WriteConfusion(&b); err != nil {
 		return err
 	}
-	b.WriteString("\nThe same for loss, single and in bursts: there is no bar, see best above\n")
+	b.WriteString("\nThe same for loss, single, one way and in bursts: there is no bar, see best above\n")
 	lossy := Join(results, func(r *Result) bool { return !knowable(r) })
 	if err := lossy.Ours.WriteConfusion(&b); err != nil {
 		return err

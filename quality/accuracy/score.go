@@ -204,7 +204,7 @@ func (j *judge) count(s *stretch, d time.Duration, settled bool, a answer, confi
 			j.SureRight += sec
 		}
 	}
-	if (s.reach == quality.ReachCaptive || s.reach == quality.ReachServerDown) && s.from > 0 &&
+	if (s.reach == quality.ReachCaptive || s.reach == quality.ReachServerDown) &&
 		(a.level == quality.Offline || a.reach == quality.ReachOffline) {
 		j.CalledOffline += sec
 	}

@@ -57,10 +57,10 @@ func (k *carrier) segment(c *conn, at time.Duration, up bool, rto time.Duration)
 			k.sent(c, t, up, again)
 		}
 		s := k.link.at(t)
-		if !k.carries(c, t) || k.link.lost(k.rand, s, t) {
+		if !k.carries(c, t) || k.link.lost(k.rand, s, t, up) {
 			continue
 		}
-		arrival := t + k.delay(s)
+		arrival := t + k.delay(s, t)
 		if !k.carries(c, arrival) {
 			continue
 		}
@@ -77,13 +77,9 @@ func (k *carrier) segment(c *conn, at time.Duration, up bool, rto time.Duration)
 	return lostTime
 }
 
-// delay is one way.
-func (k *carrier) delay(s *stretch) time.Duration {
-	d := time.Duration(float64(s.rtt) / 2 * math.Exp(k.rand.NormFloat64()*sigma*math.Sqrt2))
-	if k.rand.Float64() < spikes {
-		d += time.Duration(k.rand.ExpFloat64() * float64(spike))
-	}
-	return d
+// delay is one way's, at a time.
+func (k *carrier) delay(s *stretch, at time.Duration) time.Duration {
+	return varieties[k.link.model].delay(k.rand, s.rtt, at, k.link.salt)
 }
 
 // exchange sends a request and says when its answer arrives, or lostTime.
@@ -105,22 +101,32 @@ type outcome struct {
 	cause  quality.Cause // 0 for an answer
 }
 
-// dial opens a connection, with TLS, and sends a request. With a check, a portal is asked beside it without TLS, and gives
-// itself away.
+// dial opens a connection, with TLS, and sends a request. With a check, the same is asked without TLS beside it if no answer
+// comes soon, or none at all: a portal gives itself away then.
 func (k *carrier) dial(c *conn, at time.Duration, check bool) outcome {
 	s := k.link.at(at)
 	c.network, c.began = s.network, at
 	never := outcome{lostTime, lostTime, lostTime, 0}
-	trip := func() time.Duration { return k.delay(s) + k.delay(s) }
+	trip := func() time.Duration { return k.delay(s, at) + k.delay(s, at) }
 	switch {
 	case s.reach == quality.ReachOffline && s.told:
 		return outcome{lostTime, lostTime, at + time.Millisecond, quality.CauseUnreachable}
 	case s.reach == quality.ReachCaptive && check:
-		return outcome{lostTime, lostTime, at + trip() + trip(), quality.CausePortal}
-	case s.reach == quality.ReachCaptive:
-		return outcome{lostTime, lostTime, at + trip() + trip(), quality.CauseRefused}
-	case s.reach == quality.ReachServerDown && s.failing == refuses:
-		return outcome{lostTime, lostTime, at + trip(), quality.CauseRefused}
+		refused := lostTime
+		if s.resets {
+			refused = at + trip()
+		}
+		portal := min(refused, at+plainAfter) + trip() + trip()
+		if refused != lostTime && portal > refused+plainLast {
+			return outcome{lostTime, lostTime, refused + plainLast, quality.CauseRefused}
+		}
+		return outcome{lostTime, lostTime, portal, quality.CausePortal}
+	case s.reach == quality.ReachCaptive && s.resets, s.reach == quality.ReachServerDown && s.failing == refuses:
+		refused := at + trip()
+		if check { // the other port refuses, too
+			refused += min(trip(), plainLast)
+		}
+		return outcome{lostTime, lostTime, refused, quality.CauseRefused}
 	}
 	there := k.segment(c, at, true, synRTO)
 	if there == lostTime {
