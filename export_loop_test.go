@@ -20,3 +20,29 @@ func (c *Client) Probes() int64 { return int64(c.quality.Stats().Probes) } //nol
 
 // Reconnects is how many connections were made after the first.
 func (c *Client) Reconnects() float64 { return float64(c.rt.Stats().Reconnects) }
+
+// Misled has clients that are opened until end follow what tell says instead of their monitor, which hears too much to be
+// wrong by itself.
+func Misled() (tell func(quality.Reach), end func()) {
+	said, own := make(chan quality.Change), watchQuality
+	watchQuality = func(c *Client) <-chan quality.Change {
+		heard := make(chan quality.Change)
+		c.wg.Go(func() {
+			defer close(heard)
+			for {
+				select {
+				case change := <-said:
+					heard <- change
+				case <-c.ctx.Done():
+					return
+				}
+			}
+		})
+		return heard
+	}
+	from := quality.ReachOnline
+	return func(r quality.Reach) {
+		said <- quality.Change{Report: quality.Report{At: time.Now(), Reach: r}, FromReach: from}
+		from = r
+	}, func() { watchQuality = own }
+}

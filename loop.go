@@ -164,7 +164,7 @@ func (c *Client) firstChunk() int64 {
 
 // httpKnown says whether HTTP works, if the monitor has asked since the connection was lost, and no longer ago than tryHTTP
 // itself would have: then nobody else has to, until the word is as old as that. It hasn't where it asks another address
-// than this server's.
+// than this server's; and that there is a portal, or no server, is asked again: that ends without a word.
 func (c *Client) httpKnown() (works, known bool, age time.Duration) {
 	if !c.loopClosed() || c.opts.Quality.PingURL != "" {
 		return false, false, 0
@@ -172,7 +172,7 @@ func (c *Client) httpKnown() (works, known bool, age time.Duration) {
 	q := c.quality.State()
 	heard := q.At.Add(-q.Age)
 	age = time.Since(heard)
-	if q.Reach == quality.ReachUnknown || age >= httpEvery || !heard.After(c.rt.State().Since) && planted != bugStaleWay {
+	if q.Reach != quality.ReachOnline && q.Reach != quality.ReachOffline || age >= httpEvery || !heard.After(c.rt.State().Since) && planted != bugStaleWay {
 		return false, false, 0
 	}
 	return q.Reach == quality.ReachOnline, true, age

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net"
-	"net/http"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -126,26 +124,8 @@ func (p *phone) sent(t *testing.T, id string) time.Duration {
 	}
 }
 
-// pingHost serves pings at another address than the server's, over a link of its own, until the returned function is
-// called: what the monitor thinks of the network can be made wrong by it. While status isn't 0 it is what pings get.
-func (h *host) pingHost(t *testing.T, status *atomic.Int32) (url string, end func()) {
-	t.Helper()
-	ln, err := h.net.Listen("pings:80")
-	if err != nil {
-		t.Fatal(err)
-	}
-	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s := status.Load(); s != 0 {
-			w.WriteHeader(int(s))
-			return
-		}
-		w.Header().Set("Chatsdk-Challenge", r.URL.Query().Get("c"))
-		w.WriteHeader(http.StatusNoContent)
-	})}
-	var served sync.WaitGroup
-	served.Go(func() { _ = srv.Serve(ln) })
-	return "http://pings/", func() {
-		_ = srv.Close()
-		served.Wait()
-	}
+// connectedSince says whether there is a connection that was made after a moment.
+func (p *phone) connectedSince(moment time.Time) bool {
+	now := p.State().Connection
+	return now.State == realtime.Connected && now.Since.After(moment)
 }
