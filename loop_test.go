@@ -53,7 +53,7 @@ var loopTrials = []trial{
 	{"address change, foreground", addressChange(realtime.Foreground), []figure{{stored, 1, phase, -phase}}},
 	{"address change, background", addressChange(realtime.Background), []figure{{stored, 1, 0, 1.4}}},
 	// The monitor's pings go over the connection, which finds out by them that it is dead, with the loop open, too.
-	{"address change, foreground, nothing to say", idleChange(realtime.Foreground), []figure{{connected, 0.9, phase, 0}}},
+	{"address change, foreground, nothing to say", idleChange(realtime.Foreground), []figure{{connected, 0.9, phase, -phase}}},
 	{"address change, background, nothing to say", idleChange(realtime.Background), []figure{{connected, 0.9, 0, 1.4}}},
 	{"address change to a long path", longerPath, []figure{{connected, 4.6, 0, 4}}},
 	{"outage of 60 s", needlessTries, []figure{
