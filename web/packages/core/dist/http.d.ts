@@ -1,0 +1,16 @@
+export interface Client {
+    readonly url: string;
+    readonly token: string;
+    readonly fetch: typeof fetch | undefined;
+}
+export interface RequestOptions {
+    readonly body?: BodyInit;
+    readonly type?: string;
+    readonly signal?: AbortSignal | undefined;
+    /** No limit if left out. */
+    readonly timeoutMs?: number;
+}
+/** Asks the agent; rejects with an AgentError for no answer or one that isn't 2xx. With a body it is a POST. */
+export declare function request(client: Client, path: string, options?: RequestOptions): Promise<Response>;
+/** Reads a body of at most `limit` characters. */
+export declare function readText(response: Response, limit: number): Promise<string>;

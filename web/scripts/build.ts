@@ -1,0 +1,68 @@
+// Builds the packages into their dist folders, which are committed, so that nobody needs Node to use them. With --check
+// it builds elsewhere and fails if what is committed differs.
+import { execFileSync } from 'node:child_process';
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'vite';
+
+const web = fileURLToPath(new URL('..', import.meta.url));
+const check = process.argv.includes('--check');
+const target = check ? mkdtempSync(join(web, 'node_modules', '.dist-')) : '';
+let stale = false;
+
+try {
+  for (const name of ['core', 'react']) {
+    const folder = join(web, 'packages', name);
+    const committed = join(folder, 'dist');
+    const out = check ? join(target, name) : committed;
+    rmSync(out, { recursive: true, force: true });
+    await bundle(folder, out);
+    declare(folder, out);
+    const style = join(folder, 'src', 'style.css');
+    if (existsSync(style)) cpSync(style, join(out, 'style.css'));
+    if (check) for (const file of differing(out, committed)) report(relative(web, join(committed, file)));
+  }
+} finally {
+  if (check) rmSync(target, { recursive: true, force: true });
+}
+if (stale) process.exit(1);
+
+async function bundle(folder: string, out: string): Promise<void> {
+  await build({
+    configFile: false,
+    root: folder,
+    logLevel: 'warn',
+    build: {
+      outDir: out,
+      emptyOutDir: false,
+      target: 'es2022',
+      lib: { entry: join(folder, 'src', 'index.ts'), formats: ['es'], fileName: () => 'index.js' },
+      rolldownOptions: {
+        external: [/^react($|\/)/, '@chatsdk/core'],
+        // A library's build keeps its blanks otherwise; a bundler that reads this needs none of its hints.
+        output: { minify: true },
+      },
+    },
+  });
+}
+
+function declare(folder: string, out: string): void {
+  const tsc = join(web, 'node_modules', '.bin', 'tsc');
+  execFileSync(tsc, ['-p', join(folder, 'tsconfig.json'), '--outDir', out], { stdio: 'inherit' });
+}
+
+/** Files of one folder that differ from, or are missing in, the other. */
+function differing(a: string, b: string): string[] {
+  const files = new Set([a, b].flatMap((dir) => (existsSync(dir) ? readdirSync(dir) : [])));
+  const read = (dir: string, file: string): string => {
+    const path = join(dir, file);
+    return existsSync(path) ? readFileSync(path, 'utf8') : '';
+  };
+  return [...files].filter((file) => read(a, file) !== read(b, file)).sort();
+}
+
+function report(file: string): void {
+  console.error(`${file} is stale: npm run build, and commit it`);
+  stale = true;
+}
