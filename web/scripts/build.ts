@@ -17,7 +17,7 @@ try {
     const committed = join(folder, 'dist');
     const out = check ? join(target, name) : committed;
     rmSync(out, { recursive: true, force: true });
-    await bundle(folder, out);
+    await bundle(name, folder, out);
     declare(folder, out);
     const style = join(folder, 'src', 'style.css');
     if (existsSync(style)) cpSync(style, join(out, 'style.css'));
@@ -28,7 +28,7 @@ try {
 }
 if (stale) process.exit(1);
 
-async function bundle(folder: string, out: string): Promise<void> {
+async function bundle(name: string, folder: string, out: string): Promise<void> {
   await build({
     configFile: false,
     root: folder,
@@ -40,8 +40,8 @@ async function bundle(folder: string, out: string): Promise<void> {
       lib: { entry: join(folder, 'src', 'index.ts'), formats: ['es'], fileName: () => 'index.js' },
       rolldownOptions: {
         external: [/^react($|\/)/, '@chatsdk/core'],
-        // A library's build keeps its blanks otherwise; a bundler that reads this needs none of its hints.
-        output: { minify: true },
+        // A library's build keeps its blanks and its notes for other bundlers otherwise: "sideEffects" says it all.
+        output: { minify: true, comments: { annotation: false }, banner: name === 'react' ? "'use client';" : '' },
       },
     },
   });

@@ -332,7 +332,7 @@ describe('who reads', () => {
     const { agent, store } = await connected();
     const log = vi.spyOn(console, 'error').mockImplementation(() => {});
     let told = 0;
-    store.subscribe(() => {
+    const off = store.subscribe(() => {
       throw new Error('mine');
     });
     store.subscribe(() => told++);
@@ -345,6 +345,7 @@ describe('who reads', () => {
     await soon(() => told === 1);
     expect(log).toHaveBeenCalledTimes(2);
     expect(store.getSnapshot().agentInfo.malformed).toBe(0);
+    off();
     log.mockRestore();
   });
 

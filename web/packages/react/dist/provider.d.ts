@@ -1,0 +1,16 @@
+import type { Store } from '@chatsdk/core';
+import { type ReactElement, type ReactNode } from 'react';
+import { type LabelOverrides } from './labels.js';
+export interface ChatSDKProviderProps {
+    /** Made outside of React, once: `new AgentStore({…})`. */
+    readonly store: Store;
+    /** Texts in place of the English ones, for everything inside. Keep the object: each new one renders all again. */
+    readonly labels?: LabelOverrides;
+    /** Announces settled changes to those who hear a page, once a page. Defaults to true. */
+    readonly announce?: boolean;
+    /** How long a change has to last before it is announced, in ms. Defaults to 2000. */
+    readonly announceAfterMs?: number;
+    readonly children?: ReactNode;
+}
+/** Hands a store to all hooks and components inside. */
+export declare function ChatSDKProvider(props: ChatSDKProviderProps): ReactElement;
