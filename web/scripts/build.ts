@@ -19,8 +19,10 @@ try {
     rmSync(out, { recursive: true, force: true });
     await bundle(name, folder, out);
     declare(folder, out);
-    const style = join(folder, 'src', 'style.css');
-    if (existsSync(style)) cpSync(style, join(out, 'style.css'));
+    for (const file of ['style.css', 'style.css.d.ts']) {
+      const path = join(folder, 'src', file);
+      if (existsSync(path)) cpSync(path, join(out, file));
+    }
     if (check) for (const file of differing(out, committed)) report(relative(web, join(committed, file)));
   }
 } finally {

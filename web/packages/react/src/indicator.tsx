@@ -33,11 +33,11 @@ export function NetworkIndicator(props: NetworkIndicatorProps): ReactElement {
   );
 }
 
-const CROSS = 'M1 1 7 7M7 1 1 7';
-const BANG = 'M4 0V5M4 6.5V8';
-const QUESTION = 'M1.5 2.5C1.5 0 6.5 0 6.5 2.5 6.5 4 4 4 4 5.5M4 7V8.3';
+const CROSS = 'M21 4 27 10M27 4 21 10';
+const BANG = 'M23 1V9M23 12V13';
+const QUESTION = 'M21 4C21 0 27 0 27 4 27 7 24 6 24 9M24 12V13';
 
-/** A sign in the corner that the low bars leave free, so that no two states differ by colour alone. */
+/** A sign beside the bars, so that no two states differ by colour alone. */
 function signOf(status: Status): string | undefined {
   if (/^(agent|unknown)/.test(status)) return QUESTION;
   if (/^(offline|suspended|failed)/.test(status)) return CROSS;
@@ -46,12 +46,14 @@ function signOf(status: Status): string | undefined {
 }
 
 function Bars({ status, bars }: { readonly status: Status; readonly bars: number }): ReactElement {
+  const sign = signOf(status);
+  const width = sign ? 29 : 20;
   return (
-    <svg className="chatsdk-bars" viewBox="-1 -1 20 16" width="20" height="16" aria-hidden="true">
+    <svg className="chatsdk-bars" viewBox={`-1 -1 ${width} 16`} width={width} height="16" aria-hidden="true">
       {[0, 1, 2].map((i) => (
         <rect key={i} data-on={i < bars} x={i * 6.5 + 0.5} y={9 - i * 4.5} width="4" height={4.5 + i * 4.5} rx="1" />
       ))}
-      <path d={signOf(status)} />
+      <path d={sign} />
     </svg>
   );
 }

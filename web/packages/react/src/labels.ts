@@ -79,7 +79,7 @@ export const ENGLISH: Labels = {
     },
   },
   latency: (ms) => `${ms} ms`,
-  retryIn: (seconds) => `Next try in ${seconds} s.`,
+  retryIn: (seconds) => `Next try in ${seconds}\u00a0s.`,
   retrying: 'Trying now…',
   waiting: (n) => (n === 1 ? '1 message waits' : `${n} messages wait`) + ' to be sent.',
   signIn: 'Sign in',

@@ -58,7 +58,7 @@ test('counts down to the next try, by this clock', async () => {
     await wait(100);
     if (shown() !== seen.at(-1)) seen.push(shown());
   }
-  expect(seen).toEqual(['Next try in 3 s. ', 'Next try in 2 s. ', 'Next try in 1 s. ', 'Trying now… ']);
+  expect(seen).toEqual(['Next try in 3\u00a0s. ', 'Next try in 2\u00a0s. ', 'Next try in 1\u00a0s. ', 'Trying now… ']);
   await set(OFFLINE);
   expect(shown()).toBeUndefined();
   await set(trying);

@@ -1,0 +1,2 @@
+// For `import '@chatsdk/react/style.css'`: it brings nothing but its effect.
+export {};
