@@ -32,9 +32,8 @@ const GOOD_MS = 5_000;
 /** A timer that is so late says that this page was asleep: what arrived meanwhile is to be read first. */
 const ASLEEP_MS = 3_000;
 const AWAKE_MS = 2_000;
-/** The most characters of one event, and of a whole state or list of messages. */
-const EVENT_LIMIT = 1 << 20;
-const STATE_LIMIT = 4 << 20;
+/** The most characters of one event, of the whole state, and of a list of messages. */
+const LIMIT = 4 << 20;
 
 /** Why a stream or a try ended, and how the agent stands because of it. */
 class End extends Error {
@@ -163,7 +162,7 @@ export class AgentStore extends BaseStore {
   /** Fetches the whole state. */
   async #load(signal: AbortSignal): Promise<void> {
     const response = await request(this.#client, '/v1/state', { signal });
-    const state = parse(await readText(response, STATE_LIMIT));
+    const state = parse(await readText(response, LIMIT));
     checkSchema(state);
     const patch = understood(() => checkPatch(state));
     if (signal.aborted) return;
@@ -192,7 +191,7 @@ export class AgentStore extends BaseStore {
     const reader = response.body!.getReader();
     const decoder = new TextDecoder();
     const batch = new Batch(run, this.#seq, this.#messages);
-    const parser = new SSEParser((event) => batch.take(event), EVENT_LIMIT);
+    const parser = new SSEParser((event) => batch.take(event), LIMIT);
     const began = performance.now();
     for (;;) {
       const { done, value } = await reader.read();
@@ -331,7 +330,7 @@ function makeActions(client: Client): Actions {
   const call = async (path: string, init?: RequestOptions): Promise<any> => {
     const response = await request(client, path, init);
     try {
-      return JSON.parse(await readText(response, STATE_LIMIT));
+      return JSON.parse(await readText(response, LIMIT));
     } catch (error) {
       throw error instanceof AgentError ? error : new AgentError('unexpected', response.status, String(error));
     }

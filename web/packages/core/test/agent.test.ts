@@ -222,8 +222,8 @@ describe('bad input', () => {
     ['no id', 'event: change\ndata: {"outbox":{"queued":6}}\n\n'],
     ['an id that is no number', 'event: change\nid: x\ndata: {"outbox":{"queued":6}}\n\n'],
     ['a message without a channel', 'event: message\nid: 1\ndata: {"seq":1}\n\n'],
-    ['a line without end', `event: change\nid: 1\ndata: ${'x'.repeat((1 << 20) + 1)}`],
-    ['an event without end', `${'data: x\n'.repeat(200_000)}`],
+    ['a line without end', `event: change\nid: 1\ndata: ${'x'.repeat((4 << 20) + 1)}`],
+    ['an event without end', `${'data: x\n'.repeat(700_000)}`],
   ])('%s: skipped and counted, then the whole state', async (_, bad) => {
     const { agent, store } = await connected();
     agent.seq = 1;
