@@ -126,6 +126,34 @@ describe('a stream that breaks', () => {
     expect(s.uploads).toEqual([]);
   });
 
+  test('and comes from another run that doesn’t say so: hello does', async () => {
+    const agent = await startAgent();
+    agent.override['/v1/events'] = (_, r) => {
+      // It was restarted between the two requests.
+      agent.restartAs('run-2');
+      agent.snapshot['uploads'] = [{ id: 'u' }];
+      r.writeHead(200, { 'Content-Type': 'text/event-stream' });
+      r.write('event: hello\ndata: {"schema":1,"run":"run-2","seq":0}\n\n');
+    };
+    const store = open(agent);
+    const s = await until(store, (s) => s.agent === 'connected');
+    expect(s).toMatchObject({ run: 'run-2', uploads: [{ id: 'u' }] });
+  });
+
+  test('with ids that are known already: not again', async () => {
+    const { agent, store } = await connected();
+    const got: number[] = [];
+    store.onMessage((m) => got.push(m.seq));
+    agent.message('general', 1);
+    agent.message('general', 2);
+    agent.raw(`event: message\nid: 2\ndata: {"channel":"general","seq":8}\n\n`);
+    agent.raw(`event: message\nid: 1\ndata: {"channel":"general","seq":9}\n\n`);
+    agent.message('general', 3);
+    await soon(() => got.length >= 3);
+    expect(got).toEqual([1, 2, 3]);
+    expect(store.getSnapshot().agentInfo).toMatchObject({ gaps: 0, malformed: 0 });
+  });
+
   test('with an id left out: the whole state again; unless the event says after which it is', async () => {
     const { agent, store } = await connected();
     agent.seq += 2;
@@ -169,6 +197,15 @@ describe('an agent that is gone', () => {
     const back = await until(store, (s) => s.agent === 'connected');
     expect(back.quality.level).toBe('excellent');
     expect(back.agentInfo).toMatchObject({ error: '', attempt: 0, retryAt: null, gaps: 1 });
+  });
+
+  test('and comes back as the same run knows again what the network is like', async () => {
+    const { agent, store } = await connected();
+    await agent.stop();
+    await until(store, (s) => s.agent === 'lost');
+    await agent.start();
+    const back = await until(store, (s) => s.agent === 'connected');
+    expect(back.quality).toMatchObject({ level: 'excellent', rttMs: 12.5 });
   });
 
   test('refuses the token: a state of its own, asked again at the user’s wish only', async () => {
