@@ -20,6 +20,7 @@ export default defineConfig({
       { resolve: { alias: ours }, test: { name: 'core', include: ['packages/core/test/*.test.ts'] } },
       { resolve: { alias: ours }, test: { name: 'react 19', ...react, env: { REACT: '19' } } },
       { resolve: { alias: [...ours, ...react18] }, test: { name: 'react 18', ...react, env: { REACT: '18' } } },
+      { resolve: { alias: ours }, test: { name: 'dashboard', include: ['apps/dashboard/test/*.test.ts'] } },
       { test: { name: 'package', include: ['test/package/*.test.ts'], testTimeout: 60_000 } },
     ],
   },

@@ -12,13 +12,16 @@ const target = check ? mkdtempSync(join(web, 'node_modules', '.dist-')) : '';
 let stale = false;
 
 try {
-  for (const name of ['core', 'react']) {
-    const folder = join(web, 'packages', name);
+  for (const name of ['core', 'react', 'dashboard']) {
+    const folder = join(web, name === 'dashboard' ? 'apps' : 'packages', name);
     const committed = join(folder, 'dist');
     const out = check ? join(target, name) : committed;
     rmSync(out, { recursive: true, force: true });
-    await bundle(name, folder, out);
-    declare(folder, out);
+    if (name === 'dashboard') await page(folder, out);
+    else {
+      await bundle(name, folder, out);
+      declare(folder, out);
+    }
     for (const file of ['style.css', 'style.css.d.ts']) {
       const path = join(folder, 'src', file);
       if (existsSync(path)) cpSync(path, join(out, file));
@@ -29,6 +32,24 @@ try {
   if (check) rmSync(target, { recursive: true, force: true });
 }
 if (stale) process.exit(1);
+
+/** The page: with React in it, and names that don't change, so that what is committed is replaced. */
+async function page(folder: string, out: string): Promise<void> {
+  const names = { entryFileNames: 'dashboard.js', assetFileNames: 'dashboard[extname]' };
+  await build({
+    configFile: false,
+    root: folder,
+    base: './',
+    logLevel: 'warn',
+    resolve: { alias: ['core', 'react'].map((name) => source(name)) },
+    build: { outDir: out, emptyOutDir: false, target: 'es2022', assetsDir: '', rolldownOptions: { output: names } },
+  });
+}
+
+/** Our packages from their sources, so that a build doesn't depend on the one before. */
+function source(name: string): { find: RegExp; replacement: string } {
+  return { find: new RegExp(`^@chatsdk/${name}$`), replacement: join(web, 'packages', name, 'src', 'index.ts') };
+}
 
 async function bundle(name: string, folder: string, out: string): Promise<void> {
   await build({

@@ -17,6 +17,8 @@ export class TestAgent {
   /** Each request, as `METHOD /path`. */
   requests: string[] = [];
   bodies: unknown[] = [];
+  /** What `/v1/messages` has. */
+  messages: { channel: string; seq: number; id: string; user: string; text: string; time: string }[] = [];
   snapshot: Record<string, unknown> = {
     version: 'test',
     server: 'https://chat.example',
@@ -38,7 +40,7 @@ export class TestAgent {
   }
 
   async start(): Promise<this> {
-    this.#server = createServer((q, r) => this.#serve(q, r));
+    this.#server = createServer((q, r) => this.serve(q, r));
     this.#server.on('connection', (s) => {
       this.#sockets.add(s);
       s.on('close', () => this.#sockets.delete(s));
@@ -68,9 +70,15 @@ export class TestAgent {
     this.event('change', patch);
   }
 
-  message(channel: string, seq: number, text = 'hi'): void {
-    this.event('message', { channel, seq, id: `m${seq}`, user: 'bob', text, time: '2026-11-30T10:00:00.000Z' });
+  /** A message of the channel: told, and kept for `/v1/messages`. */
+  message(channel: string, seq: number, text = 'hi', id = `m${seq}`, user = 'bob'): void {
+    const message = { channel, seq, id, user, text, time: '2026-11-30T10:00:00.000Z' };
+    this.messages.push(message);
+    this.event('message', message);
   }
+
+  /** Calls back for each message that is sent. */
+  onSend: (message: { channel: string; text: string; id: string }) => void = () => {};
 
   event(type: string, data: unknown): void {
     this.seq++;
@@ -95,7 +103,7 @@ export class TestAgent {
     this.streams.clear();
   }
 
-  #serve(q: IncomingMessage, r: ServerResponse): void {
+  serve(q: IncomingMessage, r: ServerResponse): void {
     const url = new URL(q.url!, 'http://agent');
     r.setHeader('Access-Control-Allow-Origin', '*');
     r.setHeader('Access-Control-Allow-Headers', 'authorization, content-type');
@@ -106,12 +114,12 @@ export class TestAgent {
     if (override) return override(q, r);
     if (q.headers.authorization !== `Bearer ${this.token}`) return problem(r, 401, 'unauthorized', 'the token is wrong');
     if (url.pathname === '/v1/state') return json(r, 200, this.#state());
-    if (url.pathname === '/v1/events') return this.#events(url, q, r);
+    if (url.pathname === '/v1/events') return this.#events(url, r);
     if (q.method === 'POST') return this.#post(url, q, r);
     if (url.pathname === '/v1/messages') {
-      const after = Number(url.searchParams.get('after'));
-      const m = { channel: url.searchParams.get('channel'), seq: after + 1, id: 'm', user: 'bob', text: 'hi', time: '' };
-      return json(r, 200, { messages: [m] });
+      const { channel, after, limit } = Object.fromEntries(url.searchParams);
+      const found = this.messages.filter((m) => m.channel === channel && m.seq > Number(after));
+      return json(r, 200, { messages: found.slice(0, Number(limit)) });
     }
     problem(r, 404, 'not_found', 'no such thing');
   }
@@ -120,7 +128,7 @@ export class TestAgent {
     return { schema: this.schema, run: this.run, seq: this.seq, time: new Date().toISOString(), ...this.snapshot };
   }
 
-  #events(url: URL, q: IncomingMessage, r: ServerResponse): void {
+  #events(url: URL, r: ServerResponse): void {
     r.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' });
     const hello = { schema: this.schema, run: this.run, version: 'test', seq: this.seq };
     r.write(`event: hello\ndata: ${JSON.stringify(hello)}\n\n`);
@@ -129,8 +137,11 @@ export class TestAgent {
     if (url.searchParams.get('run') !== this.run || missed.length !== this.seq - after) r.write('event: gap\n\n');
     else for (const e of missed) r.write(e.text);
     this.streams.add(r);
-    q.on('close', () => this.streams.delete(r));
-    r.on('close', () => this.streams.delete(r));
+    const beats = setInterval(() => r.write(': beat\n\n'), 5000);
+    r.on('close', () => {
+      clearInterval(beats);
+      this.streams.delete(r);
+    });
   }
 
   #post(url: URL, q: IncomingMessage, r: ServerResponse): void {
@@ -141,7 +152,11 @@ export class TestAgent {
       this.bodies.push({ type: q.headers['content-type'], query: url.search, text: body.toString() });
       const [, , , id, verb] = url.pathname.split('/');
       if (url.pathname === '/v1/uploads') return json(r, 202, { id: 'u1' });
-      if (url.pathname === '/v1/messages') return json(r, 202, { id: JSON.parse(body.toString()).id ?? 'm1', durable: true });
+      if (url.pathname === '/v1/messages') {
+        const message = { id: 'm1', ...JSON.parse(body.toString()) };
+        json(r, 202, { id: message.id, durable: true });
+        return this.onSend(message);
+      }
       if (id === 'gone') return problem(r, 404, 'not_found', 'no such entry');
       json(r, 200, { id: decodeURIComponent(id!), state: verb === 'cancel' ? 'cancelled' : 'queued' });
     });

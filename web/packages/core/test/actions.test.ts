@@ -34,8 +34,12 @@ test('upload', async () => {
 });
 
 test('history', async () => {
-  const { ask } = await actions();
-  const [m] = await ask.history('general', 41);
+  const { agent, ask } = await actions();
+  for (let seq = 40; seq < 50; seq++) agent.message('general', seq);
+  agent.message('other', 42);
+  const messages = await ask.history('general', 41, 3);
+  expect(messages.map((m) => m.seq)).toEqual([42, 43, 44]);
+  const [m] = messages;
   expect(m).toMatchObject({ channel: 'general', seq: 42, user: 'bob', attachments: [], replay: false });
   expect(Object.isFrozen(m)).toBe(true);
 });
@@ -51,8 +55,10 @@ test('refusals and silence are AgentErrors', async () => {
   await expect(ask.history('general')).rejects.toBeInstanceOf(AgentError);
   agent.override['/v1/messages'] = (_, r) => r.writeHead(502).end('<h1>');
   await expect(ask.history('general')).rejects.toMatchObject({ code: 'unexpected', status: 502 });
-  agent.override['/v1/messages'] = (_, r) => r.writeHead(302, { Location: 'http://elsewhere.example/' }).end();
+  const elsewhere = await startAgent();
+  agent.override['/v1/messages'] = (_, r) => r.writeHead(302, { Location: `${elsewhere.url}/v1/messages` }).end();
   await expect(ask.history('general')).rejects.toMatchObject({ code: 'unreachable', status: 0 });
+  expect(elsewhere.requests).toEqual([]); // nor was it shown the token
   await agent.stop();
   await expect(ask.send('general', 'hi')).rejects.toMatchObject({ code: 'unreachable', status: 0 });
 });

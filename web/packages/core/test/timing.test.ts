@@ -107,11 +107,19 @@ describe('the last reader', () => {
     await vi.advanceTimersByTimeAsync(1_999);
     expect(store.getSnapshot().agent).toBe('connected');
     const again = store.subscribe(() => {});
-    await vi.advanceTimersByTimeAsync(5_000);
+    await vi.advanceTimersByTimeAsync(2_500);
     expect(store.getSnapshot().agent).toBe('connected');
     again();
-    again(); // as good as once
-    await vi.advanceTimersByTimeAsync(2_000);
+    await vi.advanceTimersByTimeAsync(1_000);
+    again(); // twice is as good as once
+    await vi.advanceTimersByTimeAsync(500);
+    const last = store.subscribe(() => {});
+    await vi.advanceTimersByTimeAsync(2_500);
+    expect(store.getSnapshot().agent).toBe('connected');
+    last();
+    await vi.advanceTimersByTimeAsync(1_999);
+    expect(store.getSnapshot().agent).toBe('connected');
+    await vi.advanceTimersByTimeAsync(1);
     expect(store.getSnapshot().agent).toBe('connecting');
     expect(calls).toHaveLength(1);
   });

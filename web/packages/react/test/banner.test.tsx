@@ -15,6 +15,9 @@ test('is there when an outage lasts, and gone with it at once', async () => {
   expect(box.textContent).toBe('Offline It goes on by itself when the network is back. ');
   await set(WELL);
   expect(box.textContent).toBe('');
+  await set(OFFLINE); // another outage, from its beginning
+  await wait(4999);
+  expect(box.textContent).toBe('');
 });
 
 test('stays away from short outages, however many', async () => {
