@@ -168,6 +168,15 @@ await test('twenty indicators, one stream; an agent that goes and comes back', {
     // A burst that the page can't take in at once may be a gap; it is no damage.
     assert.equal(await page.evaluate(() => globalThis.store.getSnapshot().agentInfo.malformed), 0);
 
+    // Nothing of what went by is kept.
+    const heap = await heapOf(page);
+    const before = await heap();
+    for (let i = 1; i <= 30_000; i++) agent.message('general', i, 'x'.repeat(100));
+    agent.change({ outbox: { queued: 7 } });
+    await page.locator('#queued', { hasText: /^7$/ }).waitFor();
+    const grown = (await heap()) - before;
+    assert.ok(grown < 2e6, `the heap grew by ${grown} bytes`);
+
     await agent.stop();
     await shown('agent-lost');
     await page.locator('.chatsdk-banner[data-status="agent-lost"]').waitFor();
@@ -183,6 +192,7 @@ await test('twenty indicators, one stream; an agent that goes and comes back', {
     await until(() => agent.streams.size === 0);
     // Chromium itself logs each request that is refused.
     errors.splice(0, errors.length, ...errors.filter((e) => !/net::ERR_/.test(e)));
+    return `${(grown / 1e6).toFixed(2)} MB more after 30,000 messages`;
   } finally {
     await agent.stop();
   }
@@ -228,6 +238,15 @@ await test('the example shows an agent', {}, async (page) => {
 });
 
 await testDashboard(test, accessible, output);
+
+/** The bytes that a page holds, after the garbage was collected. */
+async function heapOf(page) {
+  const cdp = await page.context().newCDPSession(page);
+  return async () => {
+    await cdp.send('HeapProfiler.collectGarbage');
+    return (await cdp.send('Runtime.getHeapUsage')).usedSize;
+  };
+}
 
 async function until(holds) {
   while (!holds()) await new Promise((next) => setTimeout(next, 10));

@@ -9,8 +9,10 @@ import { Uploads } from './uploads.js';
 
 /** One client: its connection, one channel of it, and what is on its way. */
 export function Pane({ name, store }: PaneOf): ReactElement {
+  // With more than one client on the page it has to be heard whose connection it is.
+  const labels = useMemo(() => (name ? { connection: `Connection of ${name}` } : {}), [name]);
   return (
-    <ChatSDKProvider store={store}>
+    <ChatSDKProvider store={store} labels={labels}>
       <Client name={name} store={store} />
     </ChatSDKProvider>
   );

@@ -63,7 +63,7 @@ export class AgentStore extends BaseStore {
 
   constructor(options: AgentOptions = {}) {
     super(FIRST, options);
-    this.#client = { url: options.url ?? '', token: options.token ?? '', fetch: options.fetch };
+    this.#client = { url: (options.url ?? '').replace(/\/$/, ''), token: options.token ?? '', fetch: options.fetch };
     this.#random = options.random ?? Math.random;
     this.actions = makeActions(this.#client);
   }

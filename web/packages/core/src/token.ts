@@ -5,8 +5,13 @@
 export function takeToken(key = 'chatsdk.token'): string | null {
   const fragment = new URLSearchParams(location.hash.slice(1));
   const token = fragment.get('token');
-  if (!token) return sessionStorage.getItem(key);
-  sessionStorage.setItem(key, token);
+  try {
+    if (!token) return sessionStorage.getItem(key);
+    sessionStorage.setItem(key, token);
+  } catch {
+    // Some browsers forbid pages to keep anything: then it is only not remembered.
+    if (!token) return null;
+  }
   fragment.delete('token');
   const rest = fragment.toString();
   history.replaceState(history.state, '', location.pathname + location.search + (rest && `#${rest}`));

@@ -15,6 +15,13 @@ test('send', async () => {
   ]);
 });
 
+test('an address with a slash at its end is the same', async () => {
+  const { agent } = await actions();
+  const { actions: ask } = new AgentStore({ url: `${agent.url}/`, token: 'secret' });
+  await ask.send('general', 'hi');
+  expect(agent.requests).toEqual(['POST /v1/messages']);
+});
+
 test('cancel and retry', async () => {
   const { agent, ask } = await actions();
   expect(await ask.cancel('a/b')).toEqual({ id: 'a/b', state: 'cancelled' });
