@@ -21,6 +21,12 @@ NESTED_TESTED := $(patsubst %/go.mod,%,$(wildcard interop/go.mod))
 # runs on one connection at a time, and watching it takes two thirds of a world's time.
 RACE := $(if $(shell command -v $$($(GO) env CC)),-race -cpu=1 '-gcflags=github.com/ncruces/go-sqlite3-wasm/...=-race=false')
 
+# web/ brings its own Node with it, and npm needs one to begin with.
+NPM := $(shell command -v npm)
+CHROMIUM ?= $(shell command -v chromium chromium-browser google-chrome | head -1)
+export CHROMIUM
+WEB_INSTALL = cd web && npm ci --no-audit --no-fund
+
 SEEDS ?= 200
 FROM ?= 1
 DEVICE_SEEDS ?= 1000
@@ -39,13 +45,18 @@ SOAK = $(GO) test -count=1 -timeout 0 -v
 demo: ## server, faulty network and two clients, with a verdict at the end
 	$(GO) run ./cmd/chatsdk demo
 
-test: ## all tests, with the race detector and in random order; nested modules too, or built and vetted
+test: ## all tests, with the race detector and in random order; nested modules and web/ too, as far as npm and Chromium are there
 	@$(if $(RACE),,echo "no C compiler: running without the race detector (apt install gcc)")
 	$(GO) test $(RACE) -shuffle=on -timeout $(TEST_TIMEOUT) ./scenario ./...
 	@for module in $(NESTED); do echo "$$module: build and vet"; \
 		(cd $$module && $(GO) build ./... && $(GO) vet ./...) || exit 1; done
 	@for module in $(NESTED_TESTED); do echo "$$module: vet and test"; \
 		(cd $$module && $(GO) vet ./... && $(GO) test $(RACE) -shuffle=on -timeout $(TEST_TIMEOUT) ./...) || exit 1; done
+	@$(if $(NPM),$(if $(CHROMIUM),$(MAKE) web,echo "no Chromium: web/ without its tests in a browser (apt install chromium)"; \
+		$(WEB_INSTALL) && npm run check:code),echo "no npm: web/ was left out (apt install nodejs npm chromium)")
+
+web: ## web/: types, tests, tests in Chromium, and that the built files are those of the sources
+	$(WEB_INSTALL) && npm run check
 
 verify: ## the failure scenarios on real sockets, and how often the quality of a network is told right
 	$(GO) run ./cmd/chatsdk suite run
@@ -98,4 +109,4 @@ $(GOLANGCI):
 		mv $(BIN)/golangci-lint $@; \
 	fi
 
-.PHONY: demo test verify lint fmt bench soak fuzz help
+.PHONY: demo test web verify lint fmt bench soak fuzz help

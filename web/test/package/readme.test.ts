@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { LEVELS } from '@chatsdk/core';
-import { ENGLISH } from '@chatsdk/react';
+import { defaultLabels } from '@chatsdk/react';
 
 const at = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 const readme = readFileSync(at('README.md'), 'utf8');
@@ -14,7 +14,7 @@ test('the README’s table has each status, its words and its bars', () => {
     words,
     bars: Number.parseInt(bars!, 10),
   }));
-  const known = Object.entries(ENGLISH.status).map(([status, { label, detail }]) => ({
+  const known = Object.entries(defaultLabels.status).map(([status, { label, detail }]) => ({
     status,
     words: detail ? `${label} · ${detail}` : label,
     bars: status === 'reconnecting' ? NaN : ((LEVELS as Record<string, { bars: number }>)[status]?.bars ?? 0),

@@ -1,3 +1,4 @@
+import type { Status } from '@chatsdk/core';
 import type { HTMLAttributes, ReactElement } from 'react';
 import type { LabelOverrides } from './labels.js';
 export interface NetworkIndicatorProps extends Omit<HTMLAttributes<HTMLSpanElement>, 'children'> {
@@ -11,3 +12,8 @@ export interface NetworkIndicatorProps extends Omit<HTMLAttributes<HTMLSpanEleme
  * custom properties of style.css. It isn't a live region: the provider announces changes, once a page.
  */
 export declare function NetworkIndicator(props: NetworkIndicatorProps): ReactElement;
+/** The picture alone, for an indicator of your own: bars of three, and the status' sign. Not read out. */
+export declare function SignalBars({ status, bars }: {
+    readonly status: Status;
+    readonly bars: number;
+}): ReactElement;

@@ -25,6 +25,6 @@ export type LabelOverrides = Partial<Omit<Labels, 'status'>> & {
         readonly [S in Status]?: Partial<StatusLabels>;
     };
 };
-export declare const ENGLISH: Labels;
+export declare const defaultLabels: Labels;
 /** withLabels puts some texts over others. */
 export declare function withLabels<T extends object>(labels: T, over: object | undefined): T;

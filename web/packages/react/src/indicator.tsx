@@ -22,7 +22,7 @@ export function NetworkIndicator(props: NetworkIndicatorProps): ReactElement {
   const detail = detailOf(view, labels);
   return (
     <span {...rest} className={`chatsdk-indicator ${className}`} data-status={view.status} data-bars={view.bars}>
-      <Bars status={view.status} bars={view.bars} />
+      <SignalBars status={view.status} bars={view.bars} />
       <span className="chatsdk-label">
         <span className="chatsdk-hidden">{labels.connection}: </span>
         {labels.status[view.status].label}
@@ -45,7 +45,8 @@ function signOf(status: Status): string | undefined {
   return undefined;
 }
 
-function Bars({ status, bars }: { readonly status: Status; readonly bars: number }): ReactElement {
+/** The picture alone, for an indicator of your own: bars of three, and the status' sign. Not read out. */
+export function SignalBars({ status, bars }: { readonly status: Status; readonly bars: number }): ReactElement {
   const sign = signOf(status);
   const width = sign ? 29 : 20;
   return (

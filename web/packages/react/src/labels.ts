@@ -30,7 +30,7 @@ export type LabelOverrides = Partial<Omit<Labels, 'status'>> & {
 const OFFLINE = LEVELS.offline.label;
 const RECONNECTING = 'Reconnecting…';
 
-export const ENGLISH: Labels = {
+export const defaultLabels: Labels = {
   connection: 'Connection',
   status: {
     ...LEVELS,
@@ -41,12 +41,12 @@ export const ENGLISH: Labels = {
     },
     reconnecting: {
       label: RECONNECTING,
-      next: 'The connection was lost and is being set up again.',
+      next: 'The connection was lost; a new one is set up.',
     },
     suspended: {
       label: OFFLINE,
       detail: 'Still trying…',
-      next: 'There has been no connection for a while; it is still tried.',
+      next: 'No connection for a while; it is still tried.',
     },
     failed: {
       label: 'Connection failed',

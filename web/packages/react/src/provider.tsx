@@ -1,7 +1,7 @@
 import type { Store } from '@chatsdk/core';
 import { useMemo, type ReactElement, type ReactNode } from 'react';
 import { Announcer } from './announcer.js';
-import { ENGLISH, withLabels, type LabelOverrides } from './labels.js';
+import { defaultLabels, withLabels, type LabelOverrides } from './labels.js';
 import { Context } from './store.js';
 
 export interface ChatSDKProviderProps {
@@ -19,7 +19,7 @@ export interface ChatSDKProviderProps {
 /** Hands a store to all hooks and components inside. */
 export function ChatSDKProvider(props: ChatSDKProviderProps): ReactElement {
   const { store, labels, announce = true, announceAfterMs = 2000, children } = props;
-  const value = useMemo(() => ({ store, labels: withLabels(ENGLISH, labels) }), [store, labels]);
+  const value = useMemo(() => ({ store, labels: withLabels(defaultLabels, labels) }), [store, labels]);
   return (
     <Context.Provider value={value}>
       {children}
