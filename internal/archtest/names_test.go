@@ -172,7 +172,7 @@ func (x nameIndex) find(name string) (*packageNames, []string) {
 	words := strings.Split(base, ".")
 	for dir, pkg := range x.packages {
 		fits := dir == folder+words[0] || folder == "" && (pkg.name == words[0] || path.Base(dir) == words[0])
-		if fits && pkg.name != "main" {
+		if fits && (pkg.name != "main" || folder != "") { // a command goes by its folder: all are called main
 			return pkg, words[1:]
 		}
 	}
