@@ -33,11 +33,8 @@ const (
 
 // mergeable says whether two in a row mean the same as one, so that callers can't make the mailbox grow with them.
 func (k eventKind) mergeable() bool {
-	switch k {
-	case evConnect, evDisconnect, evNetworkChanged, evProbe, evPathBack, evPathLost, evDrained:
-		return true
-	}
-	return false
+	return k == evConnect || k == evDisconnect || k == evNetworkChanged || k == evProbe || k == evPathBack || k == evPathLost ||
+		k == evDrained
 }
 
 // event is one message to the owner. Which fields count depends on kind.
