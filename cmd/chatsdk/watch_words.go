@@ -56,22 +56,23 @@ func goodputText(g quality.Goodput) string {
 }
 
 func outboxText(q statusQueue) string {
-	text := fmt.Sprintf("%d queued, %d sending, %d parked", q.Queued, q.Sending, q.Parked)
+	var text strings.Builder
+	fmt.Fprintf(&text, "%d queued, %d sending, %d parked", q.Queued, q.Sending, q.Parked)
 	if q.Aside > 0 {
-		text += fmt.Sprintf(", %d unreadable", q.Aside)
+		fmt.Fprintf(&text, ", %d unreadable", q.Aside)
 	}
 	for i, what := range slices.Sorted(maps.Keys(q.Blocked)) {
 		if i == 0 {
-			text += ", waiting for"
+			text.WriteString(", waiting for")
 		}
-		text += fmt.Sprintf(" %s %d", what, q.Blocked[what])
+		fmt.Fprintf(&text, " %s %d", what, q.Blocked[what])
 	}
-	return text
+	return text.String()
 }
 
 func uploadsText(u statusUploads) string {
 	var parts []string
-	for state := upload.Queued; state < upload.Cancelled; state++ {
+	for state := range upload.Cancelled {
 		if n := u.States[state.String()]; n > 0 && state != upload.Done {
 			parts = append(parts, fmt.Sprintf("%d %s", n, strings.ReplaceAll(state.String(), "_", " ")))
 		}
