@@ -111,7 +111,7 @@ func (c *Client) Disconnect() { c.box.put(event{kind: evDisconnect}) }
 func (c *Client) NetworkChanged() { c.box.put(event{kind: evNetworkChanged}) }
 
 // PathBack says that something else of this process has just got through to the server, as after an outage: a pause ends,
-// unless the server itself asked for it, and an attempt that hangs, as one does whose first segment was lost, is begun
+// unless it is for what the server itself asked or said, and an attempt that hangs, as one does whose first segment was lost, is begun
 // anew. One that gets on is left alone, and so is a live connection, which is only asked for a sign of life. Nothing that
 // was learnt about the path is forgotten. Bursts are merged.
 func (c *Client) PathBack() { c.box.put(event{kind: evPathBack}) }

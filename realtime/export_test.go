@@ -246,8 +246,9 @@ func (q *Queue) TakeAll() (es []QueueEvent) {
 type Bug = bug
 
 const (
-	BugNone       = bugNone
-	BugForgetEnds = bugForgetEnds
+	BugNone         = bugNone
+	BugForgetEnds   = bugForgetEnds
+	BugRejoinAnyway = bugRejoinAnyway
 )
 
 // Plant puts a mistake in force.

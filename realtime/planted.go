@@ -8,6 +8,7 @@ var planted bug
 
 // Mistakes.
 const (
-	bugNone       bug = iota
-	bugForgetEnds     // what a connection that is gone left unanswered is never told to have ended
+	bugNone         bug = iota
+	bugForgetEnds       // what a connection that is gone left unanswered is never told to have ended
+	bugRejoinAnyway     // the end of an outage ends pauses that were the server's
 )

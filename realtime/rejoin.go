@@ -3,10 +3,10 @@ package realtime
 import "time"
 
 // rejoin answers PathBack. What was sent into an outage sits in a back-off, be it a SYN or a request, and an attempt begun
-// now gets through at once; but one that was begun since is under way already, and must not be made to begin again. A
-// delay that the server asked for stays.
+// now gets through at once; but one that was begun since is under way already, and must not be made to begin again. Pauses
+// that aren't the path's stay: those that the server asked for, and those after something that it said.
 func (o *owner) rejoin(now time.Time) {
-	if o.directed {
+	if (o.directed || !o.cause.ofPath()) && planted != bugRejoinAnyway {
 		return
 	}
 	o.failures = 0 // they were the outage's
@@ -26,6 +26,11 @@ func (o *owner) rejoin(now time.Time) {
 		o.startAttempt(false)
 		o.armOverlap(now)
 	}
+}
+
+// ofPath says of a cause that it may be the path's: nobody answered, or somebody who isn't the server.
+func (c cause) ofPath() bool {
+	return c.class != classServer && c.class != classDirected && (c.class != classLong || c.reason == ReasonProtocol)
 }
 
 // getsOn says whether an attempt has got further, or was begun, so lately that its answer may be on its way.

@@ -2,9 +2,12 @@ package realtime_test
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"testing"
 	"time"
+
+	"github.com/centrifugal/centrifuge"
 
 	"github.com/chatsdk/chatsdk/internal/bubble"
 	"github.com/chatsdk/chatsdk/realtime"
@@ -154,4 +157,49 @@ func TestAttemptTimeoutIsTold(t *testing.T) {
 			t.Errorf("measured: an attempt failed after %v", d)
 		}
 	})
+}
+
+// serversPauses closes connections for reasons of the server's own, and says again and again that the path is back: nobody
+// dials before the pause is over.
+func serversPauses(t *testing.T) (err error) {
+	for _, c := range []centrifuge.Disconnect{
+		{Code: 4001, Reason: "drain retry-after-ms=20000"}, {Code: 3001, Reason: "shutdown"}, {Code: 3504, Reason: "connection limit"},
+	} {
+		bubble.Run(t, func(t *testing.T) {
+			_, w, f := start(t, 100*ms, realtime.Options{Profile: realtime.Background})
+			time.Sleep(time.Minute)
+			if e := w.node.Disconnect("u", centrifuge.WithCustomDisconnect(c)); e != nil {
+				t.Fatal(e)
+			}
+			time.Sleep(60 * ms) // it takes half a round trip
+			attempts, pause := f.Stats().Attempts, f.State().RetryIn
+			if f.State().State != realtime.Reconnecting || pause < 500*ms {
+				t.Fatalf("after %v: %+v", c, f.State())
+			}
+			for until := time.Now().Add(pause - 100*ms); time.Now().Before(until); time.Sleep(50 * ms) {
+				f.PathBack()
+				if n := f.Stats().Attempts - attempts; n > 0 && err == nil {
+					err = fmt.Errorf("%v: dialed %v before the pause of %v was over", c, time.Until(until), pause)
+				}
+			}
+		})
+	}
+	return err
+}
+
+func TestPathBackLeavesTheServersPauses(t *testing.T) {
+	if err := serversPauses(t); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestEndedPausesAreFound plants the mistake that the check is there for.
+func TestEndedPausesAreFound(t *testing.T) {
+	realtime.Plant(realtime.BugRejoinAnyway)
+	defer realtime.Plant(realtime.BugNone)
+	if err := serversPauses(t); err == nil {
+		t.Error("TestPathBackLeavesTheServersPauses doesn't find it")
+	} else {
+		t.Log(err)
+	}
 }
