@@ -147,6 +147,7 @@ func (c *Client) open(ctx context.Context) (err error) {
 	c.wg.Go(c.followSession)
 	c.wg.Go(c.followPeer)
 	if c.loopClosed() {
+		c.loop.rand = fork(o.Rand)
 		c.wg.Go(c.followQuality)
 	}
 	return nil

@@ -23,6 +23,7 @@ const (
 	EdgeKicksLive      = bugEdgeKicksLive
 	OfflineDisconnects = bugOfflineDisconnects
 	StaleWay           = bugStaleWay
+	Herd               = bugHerd
 	OldAdvice          = bugOldAdvice
 )
 

@@ -257,6 +257,7 @@ func TestPlantedBugsAreFound(t *testing.T) {
 		{"edge kicks live", "TestFalseOfflineCostsNothing", chatsdk.EdgeKicksLive, falseOffline},
 		{"offline disconnects", "TestFalseOfflineCostsNothing", chatsdk.OfflineDisconnects, falseOffline},
 		{"stale way", "TestHTTPIsKnownToWorkOnlySinceTheLoss", chatsdk.StaleWay, wordFromBefore},
+		{"herd", "TestClientsOfACrashedServerComeBackApart", chatsdk.Herd, herd},
 		{"old advice", "TestAdviceIsOfThisNetwork", chatsdk.OldAdvice, adviceOfThisNetwork},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -2,11 +2,14 @@ package chatsdk
 
 import (
 	"context"
+	"math/rand/v2"
 	"net"
+	"net/url"
 	"sync/atomic"
 	"time"
 
 	"github.com/chatsdk/chatsdk/quality"
+	"github.com/chatsdk/chatsdk/realtime"
 )
 
 // loop is what the client does about what the monitor knows. QualityOptions.MeasureOnly leaves it open: then nothing of it
@@ -15,7 +18,10 @@ type loop struct {
 	gate gate
 	way  chan struct{} // 1-buffered: the server is reached again
 
-	back  time.Time                 // when everybody was last told to try at once; of followQuality's goroutine
+	back  time.Time                 // when everybody was last told to try at once; of followQuality's goroutine, as what follows
+	down  time.Time                 // since when the server is down; zero if it isn't
+	rand  *rand.Rand                // when to try a server that is back
+	later *time.Timer               // then; nil if that isn't to come
 	moved atomic.Pointer[time.Time] // when the network was last told to be another one; nil if it never was
 }
 
@@ -38,13 +44,21 @@ var watchQuality = func(c *Client) <-chan quality.Change { return c.quality.Foll
 func (c *Client) followQuality() {
 	changes := watchQuality(c)
 	open := true
+	defer c.loop.stopLater()
 	for {
+		var turn <-chan time.Time
+		if c.loop.later != nil {
+			turn = c.loop.later.C
+		}
 		select {
+		case <-turn:
+			c.loop.later = nil
+			c.serverBack()
 		case change, ok := <-changes:
 			if !ok {
 				return
 			}
-			c.loop.gate.setAway(change.Reach == quality.ReachOffline)
+			c.loop.gate.setAway(change.Reach == quality.ReachOffline && c.asksServer())
 			c.followEdge(change)
 		case <-c.loop.gate.news:
 		}
@@ -73,8 +87,22 @@ func (c *Client) probeDial(dial dialFunc) dialFunc {
 
 // followEdge acts on what the gate doesn't tell.
 func (c *Client) followEdge(change quality.Change) {
+	if down := change.Reach == quality.ReachServerDown; down && c.loop.down.IsZero() {
+		c.loop.down = time.Now()
+	} else if !down && change.Reach != quality.ReachOnline {
+		c.loop.down = time.Time{}
+	}
+	if change.Reach != quality.ReachOnline {
+		c.loop.stopLater()
+	}
 	switch change.Edge() {
 	case quality.EdgeOnline:
+		// At the end of an outage the server's machine answers a round trip before the server: that isn't one that was down.
+		if change.FromReach == quality.ReachServerDown && time.Since(c.loop.down) > sameReturn && planted != bugHerd {
+			c.loop.later = time.NewTimer(c.loop.turn(c.opts.Profile))
+			return
+		}
+		c.loop.down = time.Time{}
 		switch change.FromReach {
 		case quality.ReachCaptive, quality.ReachServerDown: // the gate was open
 			if time.Since(c.loop.back) > sameReturn {
@@ -99,6 +127,51 @@ func (c *Client) followEdge(change quality.Change) {
 		c.rt.PathLost()
 	case quality.EdgeNone:
 	}
+}
+
+// Clients of a server that was down try it again within a time that is the longer the longer it was: they all see it come
+// back, and it has to take all of them. leastTurn is what a restart costs at most.
+const (
+	leastTurn, thriftyTurn, mostTurn = time.Second, 5 * time.Second, 30 * time.Second
+	turnShare                        = 20
+)
+
+// turn draws when to try a server that is back.
+func (l *loop) turn(p realtime.Profile) time.Duration {
+	within := leastTurn
+	if p == realtime.Background {
+		within = thriftyTurn
+	}
+	within = min(max(within, time.Since(l.down)/turnShare), mostTurn)
+	l.down = time.Time{}
+	return time.Duration(l.rand.Int64N(int64(within)))
+}
+
+func (l *loop) stopLater() {
+	if l.later != nil {
+		l.later.Stop()
+		l.later = nil
+	}
+}
+
+// serverBack has everybody try the server, which was down.
+func (c *Client) serverBack() {
+	if time.Since(c.loop.back) > sameReturn {
+		c.wayBack()
+	}
+	c.rt.PathBack()
+	poke(c.loop.way)
+}
+
+// asksServer says whether what the monitor asks is the server itself: nothing is held back because something else isn't
+// reached.
+func (c *Client) asksServer() bool {
+	ping := c.opts.Quality.PingURL
+	if ping == "" {
+		return true
+	}
+	u, err := url.Parse(ping)
+	return err == nil && u.Host == c.ep.base.Host
 }
 
 // wayBack lets everybody but the connection, which hears of edges, try at once: what they wait for is over.
@@ -166,7 +239,7 @@ func (c *Client) firstChunk() int64 {
 // itself would have: then nobody else has to, until the word is as old as that. It hasn't where it asks another address
 // than this server's; and that there is a portal, or no server, is asked again: that ends without a word.
 func (c *Client) httpKnown() (works, known bool, age time.Duration) {
-	if !c.loopClosed() || c.opts.Quality.PingURL != "" {
+	if !c.loopClosed() || !c.asksServer() {
 		return false, false, 0
 	}
 	q := c.quality.State()

@@ -12,6 +12,7 @@ import (
 	"github.com/chatsdk/chatsdk/api"
 	"github.com/chatsdk/chatsdk/internal/wire"
 	"github.com/chatsdk/chatsdk/outbox"
+	"github.com/chatsdk/chatsdk/quality"
 	"github.com/chatsdk/chatsdk/realtime"
 )
 
@@ -134,6 +135,9 @@ func (c *Client) followConnection() {
 			}
 			c.followReach(change)
 			c.probing.follow(change)
+			if change.To == realtime.Failed {
+				c.loop.gate.setLooking(false)
+			}
 			up := c.updateReady()
 			c.loop.gate.setUp(up)
 			switch {
@@ -206,8 +210,8 @@ func (c *Client) tryHTTP() time.Duration {
 	}
 	works, known, age := c.httpKnown()
 	if !known {
-		if works = c.ep.ping(c.ctx) == nil; works && c.loopClosed() {
-			c.rt.PathBack() // before the monitor asks, which behind a portal, and without a server, isn't often
+		if works = c.ep.ping(c.ctx) == nil; works { // the monitor doesn't ask often behind a portal, and without a server
+			c.observe(quality.Sample{Kind: quality.KindRoundTrip, Source: quality.SourcePing, RTT: 1, Fresh: true})
 		}
 	}
 	c.setHTTP(works)

@@ -46,6 +46,8 @@ const (
 	bugOfflineDisconnects
 	// bugStaleWay takes the monitor's word for HTTP though it is from before the connection was lost.
 	bugStaleWay
+	// bugHerd has all clients of a server that was down try it in the moment in which they see it.
+	bugHerd
 	// bugOldAdvice sets time-outs by what was measured in the network before.
 	bugOldAdvice
 )

@@ -54,9 +54,12 @@ func (p *probing) rest() {
 	}
 }
 
-// follow begins once the first attempt is over.
+// follow begins once the first attempt is over, and ends where there will be no other: nobody wants the server then.
 func (p *probing) follow(change realtime.Change) {
-	if change.Attempt > 0 || change.To == realtime.Connected || change.To == realtime.Failed {
+	switch {
+	case change.To == realtime.Failed:
+		p.rest()
+	case change.Attempt > 0, change.To == realtime.Connected:
 		p.begin()
 	}
 }

@@ -57,7 +57,7 @@ func withHost(t *testing.T, f func(t *testing.T, h *host)) {
 		h := &host{net: faultnet.NewNetwork(1), db: db, dir: t.TempDir()}
 		srv, err := server.New(server.Config{
 			Uploads: server.Uploads{Dir: h.dir}, Wrap: h.wrap, Store: db, Key: bytes.Repeat([]byte("k"), 32), Argon: cheap, Logger: slog.New(slog.DiscardHandler),
-			Limits: server.Limits{MessagesPerSecond: 10_000, MessageBurst: 10_000},
+			Limits: server.Limits{MessagesPerSecond: 10_000, MessageBurst: 10_000, UserConnections: 100},
 		})
 		if err != nil {
 			t.Fatal(err)
