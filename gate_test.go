@@ -14,10 +14,10 @@ import (
 )
 
 // wrongly is a phone that is told to be wrong.
-func (h *host) wrongly(t *testing.T, profile realtime.Profile) (p *phone, tell func(quality.Reach), end func()) {
+func (h *host) wrongly(t *testing.T, profile realtime.Profile, ping string) (p *phone, tell func(quality.Reach), end func()) {
 	t.Helper()
 	tell, restore := chatsdk.Misled()
-	p = h.phone(t, 1, func(o *chatsdk.Options) { o.Profile = profile })
+	p = h.phone(t, 1, func(o *chatsdk.Options) { o.Profile, o.Quality.PingURL = profile, ping })
 	return p, tell, func() { _ = p.Close(); restore() }
 }
 
@@ -34,7 +34,7 @@ func (p *phone) reach(want quality.Reach) error {
 func falseOffline(t *testing.T, h *host) error {
 	for _, profile := range []realtime.Profile{realtime.Foreground, realtime.Background} {
 		err := func() error {
-			p, tell, end := h.wrongly(t, profile)
+			p, tell, end := h.wrongly(t, profile, "")
 			defer end()
 			time.Sleep(30 * time.Second)
 			since := p.State().Connection.Since
@@ -72,11 +72,13 @@ func falseOffline(t *testing.T, h *host) error {
 func TestFalseOfflineCostsNothing(t *testing.T) { holds(t, falseOffline) }
 
 // TestPortalAndServerDownHoldNothing: calls fail there with what they meet, if they do. Without a connection, too, which the
-// gate would be open for.
+// gate would be open for. Nor does it that another machine isn't reached, which the application has pinged.
 func TestPortalAndServerDownHoldNothing(t *testing.T) {
-	for _, want := range []quality.Reach{quality.ReachCaptive, quality.ReachServerDown} {
+	for want, ping := range map[quality.Reach]string{
+		quality.ReachCaptive: "", quality.ReachServerDown: "", quality.ReachOffline: "http://elsewhere/ping",
+	} {
 		withHost(t, func(t *testing.T, h *host) {
-			p, tell, end := h.wrongly(t, realtime.Background)
+			p, tell, end := h.wrongly(t, realtime.Background, ping)
 			defer end()
 			time.Sleep(15 * time.Second)
 			tell(want)
