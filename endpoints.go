@@ -97,6 +97,14 @@ func (e *endpoints) close() {
 	}
 }
 
+// circuit is the server's, of the calls of the session.
+func (e *endpoints) circuit() api.Circuit {
+	for _, h := range e.api.Hosts() {
+		return h.Circuit // calls go to one host
+	}
+	return api.Closed
+}
+
 // login asks once: SignIn knows better when to ask again.
 func (e *endpoints) login(ctx context.Context, in wire.LoginRequest) (wire.TokenReply, error) {
 	out, err := call[wire.TokenReply](ctx, e.auth, api.Request{

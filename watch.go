@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/chatsdk/chatsdk/api"
 	"github.com/chatsdk/chatsdk/inbox"
 	"github.com/chatsdk/chatsdk/outbox"
 	"github.com/chatsdk/chatsdk/quality"
@@ -35,6 +36,7 @@ type Status struct {
 	Channels   map[string]inbox.Snapshot // those joined
 	Durable    bool
 	Quality    quality.Report
+	Circuit    api.Circuit // of HTTP calls: open while the server is left alone
 }
 
 // State returns a snapshot that is the caller's own.
@@ -44,7 +46,7 @@ func (c *Client) State() Status {
 		Server: c.ep.base.String(), User: user, Device: c.device, Session: c.tokens.State(),
 		Connection: c.rt.State(), Queue: c.queue.State(), Durable: c.queue.Durable(),
 		Uploads:  c.up.queue.State(),
-		Channels: map[string]inbox.Snapshot{}, Quality: c.quality.State(),
+		Channels: map[string]inbox.Snapshot{}, Quality: c.quality.State(), Circuit: c.ep.circuit(),
 	}
 	c.mu.Lock()
 	names := make([]string, 0, len(c.channels))

@@ -73,6 +73,7 @@ var neverReach = map[string][]string{
 		"./faultnet", "./scenario/...", "./cmd/...", "./agent", "github.com/spf13/cobra",
 	},
 	"scenario/...":        {"testing", "github.com/spf13/cobra"},
+	"agent":               {"./server/...", "./faultnet", "./scenario/...", "./cmd/...", "testing", "github.com/spf13/cobra", "github.com/centrifugal/centrifuge"},
 	"profile/profiletest": {"testing"},
 }
 
