@@ -19,8 +19,10 @@ const (
 	openEntries    = 100 // of the outbox that a snapshot names
 	settledEntries = 20
 	namedUploads   = 100
-	textRunes      = 200
 )
+
+// TextRunes is how much of a text a snapshot has, in characters.
+const TextRunes = 200
 
 func sessionOf(s chatsdk.Status) Session {
 	return Session{State: s.Session.State.String(), Reason: s.Session.Reason, User: s.User, Device: s.Device}
@@ -97,7 +99,7 @@ func outboxOf(s chatsdk.Status, open, settled []outbox.Entry) Outbox {
 
 func entryOf(e outbox.Entry) Entry {
 	out := Entry{
-		ID: e.ID, Channel: e.Channel, Text: firstRunes(e.Text, textRunes), State: e.State.String(),
+		ID: e.ID, Channel: e.Channel, Text: firstRunes(e.Text, TextRunes), State: e.State.String(),
 		Reason: cmp.Or(string(e.Blocked), e.Err), Seq: e.Seq, At: Time{e.CreatedAt},
 	}
 	if e.State == outbox.Sent {

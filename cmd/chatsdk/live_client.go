@@ -57,6 +57,7 @@ func (o liveOptions) check(channels []string) error {
 type liveClient struct {
 	opts   liveOptions
 	lasts  bool // the run goes on where session or connection end for good: who watches it decides
+	stops  bool // a signal is how the run is meant to end
 	home   *home
 	client *chatsdk.Client
 	server string // as the client understood it
@@ -117,8 +118,9 @@ func (l *liveClient) hello(channels []string) helloEvent {
 func (l *liveClient) result() error {
 	cause := context.Cause(l.ctx)
 	var coded *codedError
+	var signal signalError
 	switch {
-	case errors.Is(cause, errQuit):
+	case errors.Is(cause, errQuit), l.stops && errors.As(cause, &signal):
 		return nil
 	case errors.As(cause, &coded):
 		return coded

@@ -50,6 +50,7 @@ func TestScripts(t *testing.T) {
 			"random":   cmdRandom,
 			"truncate": cmdTruncate,
 			"cert":     cmdCert,
+			"until":    cmdUntil,
 		},
 	})
 }

@@ -95,6 +95,7 @@ type entryJSON struct {
 	State       string          `json:"state"`
 	Blocked     string          `json:"blocked,omitempty"`
 	Text        string          `json:"text"`
+	Cut         bool            `json:"cut,omitempty"` // the text may go on
 	Attachments json.RawMessage `json:"attachments,omitempty"`
 	After       []string        `json:"after,omitempty"`
 	Needs       []string        `json:"needs,omitempty"`
@@ -176,13 +177,14 @@ func entryOf(e outbox.Entry, files map[string]upload.Upload) entryJSON {
 func newOutboxLs() *cobra.Command {
 	c := &cobra.Command{
 		Use: "ls", Short: "List what isn't sent and what is parked", Args: cobra.NoArgs,
-		Long: `List what isn't sent and what is parked, oldest first. What can't be read or queued is counted on stderr; export has it.`,
+		Long: `List what isn't sent and what is parked, oldest first. What can't be read or queued is counted on stderr; export has it.
+While an agent has the profile open, it is asked: for the newest 100, and the beginning of each text.`,
 	}
 	dir := addProfileFlag(c)
 	all := c.Flags().Bool("all", false, "what is settled too, as far as it is remembered")
 	asJSON := c.Flags().Bool("json", false, "one JSON object a line")
 	c.RunE = action(func(cmd *cobra.Command, _ []string) error {
-		return withQueue(cmd.Context(), *dir, func(ctx context.Context, h *home, q *outbox.Queue) error {
+		err := withQueue(cmd.Context(), *dir, func(ctx context.Context, h *home, q *outbox.Queue) error {
 			entries, err := listed(ctx, h.Outbox(), q, *all)
 			if err != nil {
 				return err
@@ -196,6 +198,10 @@ func newOutboxLs() *cobra.Command {
 			}
 			return printEntries(cmd.OutOrStdout(), entries, files, *asJSON)
 		})
+		if i, ok := holdingAgent(*dir, err); ok {
+			return askForEntries(cmd, i, *all, *asJSON)
+		}
+		return err
 	})
 	return c
 }
@@ -273,7 +279,8 @@ func newOutboxShow() *cobra.Command {
 func newOutboxAct(name, short string, op outbox.HandOp) *cobra.Command {
 	c := &cobra.Command{
 		Use: name + " ID", Short: short, Args: cobra.ExactArgs(1),
-		Long: short + `. While another program has the profile open, that one is asked to do it.`,
+		Long: short + `. While another program has the profile open, that one is asked to do it: an agent, which says
+what became of it, or whatever it is, within a second.`,
 	}
 	dir := addProfileFlag(c)
 	c.RunE = action(func(cmd *cobra.Command, args []string) error {
@@ -291,6 +298,9 @@ func newOutboxAct(name, short string, op outbox.HandOp) *cobra.Command {
 			return actOn(ctx, q, op, id)
 		})
 		if errors.Is(err, profile.ErrLocked) {
+			if asked, err := askToAct(cmd.Context(), *dir, err, op, id); asked {
+				return err
+			}
 			if _, err := profile.HandOver(*dir, op, outbox.Entry{ID: id}); err != nil {
 				return config(err, "")
 			}

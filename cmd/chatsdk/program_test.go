@@ -192,6 +192,20 @@ func cmdExitCode(ts *testscript.TestScript, _ bool, args []string) {
 	checkCode(ts, args[0], err, "")
 }
 
+// cmdUntil: until REGEXP ARG... runs chatsdk again and again until its output matches.
+func cmdUntil(ts *testscript.TestScript, _ bool, args []string) {
+	re, err := regexp.Compile(args[0])
+	ts.Check(err)
+	for late := time.Now().Add(patience); ; {
+		ts.Check(ts.Exec("chatsdk", args[1:]...))
+		if out := ts.ReadFile("stdout"); re.MatchString(out) {
+			return
+		} else if time.Now().After(late) {
+			ts.Fatalf("chatsdk %s didn't write %s in time, but\n%s", strings.Join(args[1:], " "), re, out)
+		}
+	}
+}
+
 func checkCode(ts *testscript.TestScript, want string, err error, wrote string) {
 	code := 0
 	var exit *exec.ExitError

@@ -63,7 +63,7 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 3 wrong configuration, 4 not
 	})
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return bind(cmd, t.env) }
 	root.AddCommand(newServe(), newUser(), newChannel(), newLogin(), newLogout(), newChat(), newSend(), newUpload(), newDownload(), newOutbox(), newProxy(),
-		newSuite(), newDemo(), newWatch(), newDoctor(), newVersion())
+		newAgent(), newStatus(), newSuite(), newDemo(), newWatch(), newDoctor(), newVersion())
 	return root
 }
 
