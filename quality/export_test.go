@@ -33,6 +33,7 @@ const (
 	BugPollAlways    = bugPollAlways
 	BugOneConnection = bugOneConnection
 	BugDialsStay     = bugDialsStay
+	BugPlainWins     = bugPlainWins
 )
 
 // Plant puts a mistake in force.

@@ -3,9 +3,13 @@ package quality
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
+	"net"
 	"net/http"
+	"net/http/httptrace"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -22,48 +26,89 @@ var errProxyLogin = errors.New("quality: the HTTP proxy wants a login")
 
 // askFresh asks by a new connection. A portal can't answer over TLS in the server's place: some show a certificate of their
 // own, others refuse or say nothing. So where no answer comes soon, or none at all, the same is asked without TLS beside it.
+// What that says decides only if TLS fails: on a long path it takes fewer round trips, and a server may have anything at
+// port 80. That it failed is known before its time is over where nobody takes a connection at the server's port, though asked
+// twice.
 func (p *httpProber) askFresh(ctx context.Context, t *http.Transport) Outcome {
 	if p.url.Scheme != "https" || p.proxied() {
 		return p.ask(ctx, t)
 	}
-	secure, endSecure := context.WithCancel(ctx)
-	defer endSecure()
 	plain, endPlain := context.WithCancel(context.WithValue(ctx, connectedKey{}, nil)) // whose handshake says nothing of the server
 	defer endPlain()
+	var taken, verified atomic.Bool // a connection; the certificate
+	secure, endSecure := context.WithCancel(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		TLSHandshakeStart: func() { taken.Store(true) },
+		TLSHandshakeDone: func(state tls.ConnectionState, err error) {
+			if err == nil && len(state.VerifiedChains) > 0 {
+				verified.Store(true)
+				endPlain() // the server's side is there
+			}
+		},
+	}))
+	defer endSecure()
 	failed := make(chan struct{})
 	portal := false
 	var beside sync.WaitGroup
 	beside.Go(func() {
-		if portal = p.meetsPortal(plain, failed); portal {
+		defer endPlain()
+		if late := waitPlain(plain, failed); late && !taken.Load() {
+			beside.Go(func() {
+				if p.knock(plain) { // one SYN was lost, or is under way
+					taken.Store(true)
+				}
+			})
+		}
+		if portal = p.meetsPortal(plain); portal && (!taken.Load() || planted == bugPlainWins) {
 			endSecure()
 		}
 	})
 	outcome := p.ask(secure, t)
-	if outcome.Cause == CauseTimeout || outcome.Cause == CauseRefused {
+	silent := outcome.Cause == CauseTimeout || outcome.Cause == CauseRefused
+	if silent {
 		close(failed)
 		defer time.AfterFunc(plainLast, endPlain).Stop()
 	} else { // somebody answered, or there is no network
 		endPlain()
 	}
 	beside.Wait()
-	if portal && outcome.Cause != 0 {
+	if portal && silent && !verified.Load() {
 		return Outcome{Cause: CausePortal}
 	}
 	return outcome
 }
 
-// meetsPortal asks without TLS, after a while or once it is told to, and says whether a portal answers.
-func (p *httpProber) meetsPortal(ctx context.Context, now <-chan struct{}) bool {
+// waitPlain waits for the time to ask without TLS, and says whether it came before TLS failed.
+func waitPlain(ctx context.Context, failed <-chan struct{}) (late bool) {
 	wait := time.NewTimer(plainAfter)
 	defer wait.Stop()
 	select {
 	case <-ctx.Done():
 		return false
-	case <-now:
+	case <-failed:
+		return false
 	case <-wait.C:
+		return true
 	}
+}
+
+// knock says whether somebody takes a connection at the server's port.
+func (p *httpProber) knock(ctx context.Context) bool {
+	port := p.url.Port()
+	if port == "" {
+		port = "443"
+	}
+	conn, err := p.connect(ctx, "tcp", net.JoinHostPort(p.url.Hostname(), port))
+	if err != nil {
+		return false
+	}
+	_ = conn.Close()
+	return true
+}
+
+// meetsPortal asks without TLS, and says whether a portal answers. The address's own query isn't sent: it may hold a key.
+func (p *httpProber) meetsPortal(ctx context.Context) bool {
 	u := *p.url
-	u.Scheme, u.Host = "http", hostOf(p.url)
+	u.Scheme, u.Host, u.RawQuery = "http", hostOf(p.url), ""
 	challenge := rand.Text()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, with(&u, challenge), nil)
 	if err != nil {

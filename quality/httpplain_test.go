@@ -55,6 +55,8 @@ const (
 	serves int32 = iota
 	drops
 	refuses
+	hangs // takes them and says nothing
+	loses // the first SYN
 )
 
 // secured is a monitor that pings a server by https, beside the plain server of its rig.
@@ -62,6 +64,7 @@ type secured struct {
 	*rig
 	p443, p80  atomic.Int32
 	dialed80   atomic.Int64
+	lost       atomic.Bool
 	page       atomic.Pointer[http.HandlerFunc] // at port 443, instead of the server's own
 	serverSide http.Server
 }
@@ -77,6 +80,7 @@ func secure(rtt time.Duration, o quality.Options, check func(*secured) error) fu
 		if err != nil {
 			return err
 		}
+		r.bare = true // nothing else is sent without TLS
 		s := &secured{rig: r}
 		s.serverSide.ErrorLog = log.New(io.Discard, "", 0)
 		s.serverSide.Handler = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -119,54 +123,98 @@ func (s *secured) dial(ctx context.Context, network, addr string) (net.Conn, err
 	case refuses:
 		time.Sleep(60 * ms)
 		return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.ECONNREFUSED}
+	case hangs:
+		time.Sleep(60 * ms)
+		conn, _ := net.Pipe() // and nobody reads
+		return conn, nil
+	case loses:
+		if !s.lost.Swap(true) {
+			time.Sleep(second)
+		}
 	}
 	return s.net.Dialer("phone")(ctx, network, addr)
 }
 
-// TestPortalThatAnswersPlainHTTPAlone asks once by a new connection.
-func TestPortalThatAnswersPlainHTTPAlone(t *testing.T) {
+// checkPlain asks once by a new connection, near the server and far from it.
+func checkPlain(t *testing.T) error {
 	const portal, timeout, refused = quality.CausePortal, quality.CauseTimeout, quality.CauseRefused
 	for name, row := range map[string]struct {
 		p443, p80 int32
 		page      http.HandlerFunc // at port 80
 		want      quality.Cause
-		took      time.Duration // at most
+		took      time.Duration // at most, and
+		trips     time.Duration
 	}{
-		"dropped, login page":             {drops, serves, says(200), portal, 450 * ms},
-		"dropped, redirect to a login":    {drops, serves, says(302, "Location", "http://portal/login"), portal, 450 * ms},
-		"dropped, redirect by TLS":        {drops, serves, says(302, "Location", "https://portal/login"), portal, 450 * ms},
-		"dropped, redirect to itself":     {drops, serves, says(302, "Location", "http://server/login"), portal, 450 * ms},
-		"dropped, 511":                    {drops, serves, says(511), portal, 450 * ms},
-		"dropped, empty page":             {drops, serves, says(204), portal, 450 * ms},
-		"dropped, redirect to the server": {drops, serves, says(301, "Location", "https://server/ping"), timeout, 3 * second},
-		"dropped, the server":             {drops, serves, nil, timeout, 3 * second},
-		"dropped, no such page":           {drops, serves, says(404), timeout, 3 * second},
-		"dropped, trouble":                {drops, serves, says(503), timeout, 3 * second},
-		"dropped both":                    {drops, drops, nil, timeout, 3 * second},
-		"dropped and refused":             {drops, refuses, nil, timeout, 3 * second},
-		"refused, login page":             {refuses, serves, says(200), portal, 300 * ms},
-		"refused, redirect to the server": {refuses, serves, says(301, "Location", "https://server/"), refused, 300 * ms},
-		"refused both":                    {refuses, refuses, nil, refused, 300 * ms},
-		"refused and dropped":             {refuses, drops, nil, refused, 600 * ms},
-		"answers":                         {serves, serves, says(200), 0, 310 * ms},
+		"dropped, login page":             {drops, serves, says(200), portal, 250 * ms, 2},
+		"dropped, redirect to a login":    {drops, serves, says(302, "Location", "http://portal/login"), portal, 250 * ms, 2},
+		"dropped, redirect by TLS":        {drops, serves, says(302, "Location", "https://portal/login"), portal, 250 * ms, 2},
+		"dropped, redirect to itself":     {drops, serves, says(302, "Location", "http://server/login"), portal, 250 * ms, 2},
+		"dropped, 511":                    {drops, serves, says(511), portal, 250 * ms, 2},
+		"dropped, empty page":             {drops, serves, says(204), portal, 250 * ms, 2},
+		"dropped, redirect to the server": {drops, serves, says(301, "Location", "https://server/ping"), timeout, 3 * second, 0},
+		"dropped, the server":             {drops, serves, nil, timeout, 3 * second, 0},
+		"dropped, no such page":           {drops, serves, says(404), timeout, 3 * second, 0},
+		"dropped, trouble":                {drops, serves, says(503), timeout, 3 * second, 0},
+		"dropped both":                    {drops, drops, nil, timeout, 3 * second, 0},
+		"dropped and refused":             {drops, refuses, nil, timeout, 3 * second, 0},
+		"refused, login page":             {refuses, serves, says(200), portal, 60 * ms, 2},
+		"refused, redirect to the server": {refuses, serves, says(301, "Location", "https://server/"), refused, 60 * ms, 2},
+		"refused both":                    {refuses, refuses, nil, refused, 120 * ms, 0},
+		"refused and dropped":             {refuses, drops, nil, refused, 560 * ms, 0},
+		"hangs, login page":               {hangs, serves, says(200), portal, 3060 * ms, 0},
+		"hangs, the server":               {hangs, serves, nil, timeout, 3060 * ms, 0},
+		"answers":                         {serves, serves, says(200), 0, 0, 3},
+		"answers, redirect elsewhere":     {serves, serves, says(302, "Location", "https://www.server/"), 0, 0, 3},
+		"answers, a SYN was lost":         {loses, serves, says(200), 0, second, 3},
 	} {
-		goes(t, secure(100*ms, quality.Options{}, func(s *secured) error {
-			s.p443.Store(row.p443)
-			s.p80.Store(row.p80)
-			s.answers(row.page)
-			began := time.Now()
-			ctx, cancel := context.WithTimeout(context.Background(), 3*second)
-			defer cancel()
-			shakes := 0
-			o := s.m.Probe(ctx, quality.Probe{Fresh: true}, func(time.Duration) { shakes++ })
-			took := time.Since(began)
-			if o.Cause != row.want || took > row.took || row.want == timeout && took < row.took {
-				return fmt.Errorf("%s: cause %d after %v, want %d after %v", name, o.Cause, took, row.want, row.took)
+		for _, rtt := range []time.Duration{20 * ms, 100 * ms, 300 * ms, 900 * ms} {
+			want, limit := row.want, row.took+row.trips*rtt
+			if row.p443 == refuses && 2*rtt > 500*ms { // isn't waited for
+				want, limit = refused, 560*ms
 			}
-			if row.p443 != serves && shakes > 0 {
-				return fmt.Errorf("%s: the handshake of port 80 counts", name)
+			if err := secure(rtt, quality.Options{}, func(s *secured) error {
+				s.p443.Store(row.p443)
+				s.p80.Store(row.p80)
+				s.answers(row.page)
+				began := time.Now()
+				ctx, cancel := context.WithCancel(context.Background())
+				defer cancel()
+				timer := time.AfterFunc(3*second, cancel)
+				shakes := 0
+				o := s.m.Probe(ctx, quality.Probe{Fresh: true}, func(time.Duration) {
+					shakes++
+					timer.Reset(3 * second) // as the monitor does
+				})
+				took := time.Since(began)
+				if o.Cause != want || took > limit || want == timeout && took < limit {
+					return fmt.Errorf("%s, %v: cause %d after %v, want %d after %v", name, rtt, o.Cause, took, want, limit)
+				}
+				if (row.p443 == drops || row.p443 == refuses) && shakes > 0 {
+					return fmt.Errorf("%s: the handshake of port 80 counts", name)
+				}
+				return nil
+			})(t); err != nil {
+				return err
 			}
-			return nil
+		}
+	}
+	return nil
+}
+
+func TestPortalThatAnswersPlainHTTPAlone(t *testing.T) { goes(t, checkPlain) }
+
+// TestFarServerWithAPageAtPort80IsOnline runs the monitor, and nothing but the server's word counts.
+func TestFarServerWithAPageAtPort80IsOnline(t *testing.T) {
+	for _, rtt := range []time.Duration{20 * ms, 100 * ms, 300 * ms, 900 * ms} {
+		goes(t, secure(rtt, quality.Options{}, func(s *secured) error {
+			s.answers(says(200))
+			if err := s.m.Start(); err != nil {
+				return err
+			}
+			if _, err := s.until(quality.ReachOnline, 4*rtt); err != nil {
+				return err
+			}
+			return s.never(quality.ReachCaptive, time.Minute)
 		}))
 	}
 }

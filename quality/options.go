@@ -47,8 +47,8 @@ type Options struct {
 	// to give the query's c back in the header Chatsdk-Challenge. No login is sent, and no redirect followed: that, any
 	// other page without TLS and the certificate of somebody else count as a portal's. 5xx, 429, a refusal, and whatever
 	// else is said under the server's own certificate, are trouble of the server. Where a new https connection gets no
-	// answer, the same path is asked by plain HTTP at port 80, which portals answer; a server that leads to https from
-	// there, or has nothing there, is none.
+	// answer, the same path, without its query, is asked by plain HTTP at port 80, which portals answer; a server that
+	// leads to https from there, or has nothing there, is none, and neither is any that shows its certificate.
 	PingURL string
 	// PingInterval is how long nothing may be heard before a probe is sent, instead of Effort.ProbeInterval, at least
 	// 100ms. 0, the default, is the effort's. SetEffort ends it.

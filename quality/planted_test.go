@@ -46,6 +46,7 @@ func TestPlantedMistakesOfTheMonitorAreFound(t *testing.T) {
 		"counters read for nobody":            {quality.BugPollAlways, checkPoll, "TestCountersAreReadWhileSomebodyWantsThem"},
 		"a fresh probe by the old connection": {quality.BugOneConnection, checkChanged, "TestNetworkChanged"},
 		"failed transports stay":              {quality.BugDialsStay, checkClose, "TestCloseLeavesNothing"},
+		"plain HTTP wins":                     {quality.BugPlainWins, checkPlain, "TestPortalThatAnswersPlainHTTPAlone"},
 	} {
 		finds(t, name, row.bug, row.test, row.check)
 	}

@@ -102,8 +102,11 @@ func (c *client) probed(id uint64, fresh bool, cause quality.Cause, rtt time.Dur
 
 // count adds the bytes of a new connection.
 func (c *client) count(o outcome, began time.Duration) {
-	plain := o.done-began > plainAfter || o.cause != 0
+	plain := o.asked-began > plainAfter // the server's certificate wasn't seen by then
 	c.bytes += synBytes
+	if min(o.shaken, o.done)-began > plainAfter {
+		c.bytes += synBytes // it knocks again
+	}
 	if plain {
 		c.bytes += synBytes
 	}
