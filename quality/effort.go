@@ -24,9 +24,12 @@ func (p Profile) String() string {
 type Effort struct {
 	// ProbeInterval is how long nothing may be heard while online before a probe is asked for.
 	ProbeInterval time.Duration
-	// OfflineInterval is the time between probes while nothing is reached, in the first OfflineFor, and AwayInterval
-	// after that, as behind a portal or without a server.
-	OfflineInterval, OfflineFor, AwayInterval time.Duration
+	// OfflineInterval is the time between probes while nothing is reached, in the first OfflineFor. After that each wait is
+	// half as long again as the one before, up to OfflineMost.
+	OfflineInterval, OfflineFor, OfflineMost time.Duration
+	// AwayInterval, AwayFor and AwayMost are the same behind a portal and without a server. A monitor gives or takes up to
+	// a third of each wait after the first few, so that the clients of a server that fell over don't ask all at once.
+	AwayInterval, AwayFor, AwayMost time.Duration
 	// Patience is how long silence beyond the time of an answer is borne, at least, before it is called offline.
 	Patience time.Duration
 	// StaleAfter is the age of evidence from which on nothing is known.
@@ -39,8 +42,11 @@ func (p Profile) Effort() Effort {
 		return Effort{
 			ProbeInterval:   10 * time.Second,
 			OfflineInterval: time.Second,
-			OfflineFor:      10 * time.Minute,
+			OfflineFor:      3 * time.Minute,
+			OfflineMost:     10 * time.Second,
 			AwayInterval:    10 * time.Second,
+			AwayFor:         10 * time.Second,
+			AwayMost:        time.Minute,
 			Patience:        2 * time.Second,
 			StaleAfter:      time.Minute,
 		}
@@ -49,7 +55,10 @@ func (p Profile) Effort() Effort {
 		ProbeInterval:   500 * time.Millisecond,
 		OfflineInterval: 500 * time.Millisecond,
 		OfflineFor:      10 * time.Minute, // as long as the connection's attempts stay close to each other
+		OfflineMost:     time.Second,
 		AwayInterval:    time.Second,
+		AwayFor:         10 * time.Second,
+		AwayMost:        10 * time.Second,
 		// Two losses in a row at an RTT of 100 ms end within it. What is lost more often is told from a blackout by
 		// probes on another connection, which are made meanwhile.
 		Patience:   time.Second,
@@ -66,7 +75,10 @@ func (e Effort) filled() Effort {
 		{&e.ProbeInterval, f.ProbeInterval},
 		{&e.OfflineInterval, f.OfflineInterval},
 		{&e.OfflineFor, f.OfflineFor},
+		{&e.OfflineMost, f.OfflineMost},
 		{&e.AwayInterval, f.AwayInterval},
+		{&e.AwayFor, f.AwayFor},
+		{&e.AwayMost, f.AwayMost},
 		{&e.Patience, f.Patience},
 		{&e.StaleAfter, f.StaleAfter},
 	} {

@@ -47,6 +47,7 @@ type Estimator struct {
 	reachState
 	levelState
 	probeState
+	backState
 
 	goodput [2]rates // up and down
 	drops   [maxDrops]moment
@@ -73,8 +74,13 @@ func (e *Estimator) init() {
 // never is a moment before all others.
 const never = moment(-1 << 62)
 
-// SetEffort changes the effort; what is known stays.
-func (e *Estimator) SetEffort(effort Effort) { e.effort = effort.filled() }
+// SetEffort changes the effort; what is known stays. Waits for a return begin anew: somebody may wait now.
+func (e *Estimator) SetEffort(effort Effort) {
+	if effort = effort.filled(); effort != e.effort {
+		e.effort = effort
+		e.again()
+	}
+}
 
 // Refused is how many samples were refused for a reason since the estimator was made.
 func (e *Estimator) Refused(why Refusal) uint64 {
@@ -128,7 +134,7 @@ func (e *Estimator) arrive(at time.Time) Refusal {
 
 // restart forgets all but the effort and the counts of refusals: the clock was set, and no time is to be trusted.
 func (e *Estimator) restart() {
-	*e = Estimator{effort: e.effort, refused: e.refused}
+	*e = Estimator{effort: e.effort, refused: e.refused, backState: backState{dice: e.dice}}
 	e.init()
 }
 
@@ -164,6 +170,7 @@ func (e *Estimator) overslept(d time.Duration) {
 	e.burst = max(e.burst, 1)
 	if d >= forgetAfter {
 		e.forget()
+		e.again()
 		e.burst = burstLength
 	}
 }
@@ -295,6 +302,7 @@ func (e *Estimator) link(event LinkEvent) {
 		e.offline(ReasonLinkDown)
 	case LinkUp, LinkChanged:
 		e.forget()
+		e.again()
 		e.opens, e.missed = 0, never // they went to the network before
 		e.quietFrom = e.now
 		e.burst = burstLength

@@ -33,6 +33,8 @@ const (
 	BugPollAlways    = bugPollAlways
 	BugOneConnection = bugOneConnection
 	BugDialsStay     = bugDialsStay
+	BugNoBackOff     = bugNoBackOff
+	BugInPhase       = bugInPhase
 	BugPlainWins     = bugPlainWins
 )
 

@@ -39,7 +39,7 @@ func (p *httpProber) askFresh(ctx context.Context, t *http.Transport) Outcome {
 	secure, endSecure := context.WithCancel(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		TLSHandshakeStart: func() { taken.Store(true) },
 		TLSHandshakeDone: func(state tls.ConnectionState, err error) {
-			if err == nil && len(state.VerifiedChains) > 0 {
+			if err == nil && len(state.VerifiedChains) > 0 && planted != bugPlainWins {
 				verified.Store(true)
 				endPlain() // the server's side is there
 			}

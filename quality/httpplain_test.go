@@ -268,7 +268,7 @@ func TestPortalThatDropsTLSIsNeverOffline(t *testing.T) {
 						return fmt.Errorf("%s, %d: captive after %v, want %v", p, does, seen, limit)
 					}
 					s.p443.Store(serves)
-					if _, err := s.until(quality.ReachOnline, p.Effort().AwayInterval+second); err != nil {
+					if _, err := s.until(quality.ReachOnline, back(p)); err != nil {
 						return err
 					}
 				}
@@ -300,7 +300,7 @@ func TestPageUnderTheServersCertificateIsItsOwn(t *testing.T) {
 				return fmt.Errorf("%s: %q", name, st.Reason)
 			}
 			s.page.Store(nil)
-			_, err := s.until(quality.ReachOnline, 2*second)
+			_, err := s.until(quality.ReachOnline, back(quality.Foreground))
 			return err
 		}))
 	}

@@ -24,6 +24,7 @@ type Monitor struct {
 	ctx    context.Context // the monitor's own, ended by Close
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // the owner, probes, the listener to links
+	seed   uint64         // that waits are spread by
 	prober Prober
 	own    *httpProber // the default prober, or nil
 	box    chan Sample
@@ -68,7 +69,7 @@ func New(o Options) (*Monitor, error) {
 		return nil, err
 	}
 	m := &Monitor{
-		o: o, prober: o.Prober, box: make(chan Sample, mailbox), events: make(chan event), wake: make(chan struct{}, 1),
+		o: o, seed: o.seed(), prober: o.Prober, box: make(chan Sample, mailbox), events: make(chan event), wake: make(chan struct{}, 1),
 		wall:   func() time.Time { return time.Now().Round(0) },
 		report: Report{At: time.Now(), Reason: ReasonStart},
 		advice: NewEstimator(o.Effort).Advice(),

@@ -81,7 +81,7 @@ func checkPages(t *testing.T) error {
 				return err
 			}
 			r.answers(nil)
-			_, err := r.until(quality.ReachOnline, 2*second)
+			_, err := r.until(quality.ReachOnline, back(quality.Foreground))
 			return err
 		})(t); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
@@ -117,7 +117,7 @@ func TestServerDownIsNeverOffline(t *testing.T) {
 				}
 				r.answers(nil)
 				r.Heal()
-				_, err = r.until(quality.ReachOnline, 2*second)
+				_, err = r.until(quality.ReachOnline, back(quality.Foreground))
 				return err
 			}))
 		})

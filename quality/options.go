@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"math/rand/v2"
 	"net"
 	"net/url"
 	"time"
@@ -70,6 +71,10 @@ type Options struct {
 	// ProbeInterval, whatever it says.
 	Effort Effort
 
+	// Rand gives the seed that this monitor's waits for a return are spread by (see Effort.AwayMost): New draws once. Nil is a
+	// seed of chance.
+	Rand *rand.Rand
+
 	// Links tells what the operating system says of the network: it calls on with what is so at first, and then at each
 	// change, until ctx ends. up says whether there is a way out, changed whether addresses or the default route differ
 	// from those before. It runs on a goroutine of its own, and may end early: then nothing is told any more. Nil is none.
@@ -109,6 +114,17 @@ func (o Options) withDefaults() (Options, error) {
 	return o, nil
 }
 
+// seed draws one that isn't 0.
+func (o Options) seed() uint64 {
+	switch {
+	case planted == bugInPhase:
+		return 1
+	case o.Rand != nil:
+		return o.Rand.Uint64() | 1
+	}
+	return rand.Uint64() | 1
+}
+
 // staleProbes is how many times between probes evidence lasts at least: were it fewer, an idle client would be unknown before
 // the next one.
 const staleProbes = 3
@@ -118,7 +134,9 @@ func sane(e Effort) Effort {
 	e = e.filled()
 	e.ProbeInterval = max(e.ProbeInterval, leastInterval)
 	e.OfflineInterval = max(e.OfflineInterval, leastInterval)
+	e.OfflineMost = max(e.OfflineMost, e.OfflineInterval)
 	e.AwayInterval = max(e.AwayInterval, leastInterval)
+	e.AwayMost = max(e.AwayMost, e.AwayInterval)
 	e.StaleAfter = max(e.StaleAfter, staleProbes*min(e.ProbeInterval, math.MaxInt64/staleProbes))
 	return e
 }

@@ -29,5 +29,7 @@ const (
 	bugPollAlways        // counters are read though nobody wants them
 	bugOneConnection     // a probe that asks for a new connection gets the old one
 	bugDialsStay         // what failed is forgotten with its dials, and not ended
+	bugNoBackOff         // probes for a return never get rarer
+	bugInPhase           // every monitor has the same seed
 	bugPlainWins         // a page at port 80 ends the question over TLS
 )

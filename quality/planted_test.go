@@ -25,6 +25,7 @@ func TestPlantedMistakesAreFound(t *testing.T) {
 		"the peer is believed":           {quality.BugBelievePeer, checkPeer, "TestLyingPeerIsDoubted"},
 		"evidence never gets old":        {quality.BugNoAge, checkAge, "TestOldEvidenceIsNone"},
 		"an outage is a round trip":      {quality.BugOutageRTT, checkOutage, "TestAnswerAfterAnOutageIsNoRoundTrip"},
+		"probes never get rarer":         {quality.BugNoBackOff, checkReturns, "TestProbesForAReturnGetRarer"},
 		"counters run backwards":         {quality.BugBackwards, checkBackwards, "TestCountersThatRunBackwardsAreRefused"},
 	} {
 		finds(t, name, row.bug, row.test, func(*testing.T) error { return row.check() })
@@ -46,6 +47,7 @@ func TestPlantedMistakesOfTheMonitorAreFound(t *testing.T) {
 		"counters read for nobody":            {quality.BugPollAlways, checkPoll, "TestCountersAreReadWhileSomebodyWantsThem"},
 		"a fresh probe by the old connection": {quality.BugOneConnection, checkChanged, "TestNetworkChanged"},
 		"failed transports stay":              {quality.BugDialsStay, checkClose, "TestCloseLeavesNothing"},
+		"everybody has the same seed":         {quality.BugInPhase, checkPhase, "TestMonitorsDoNotStayInPhase"},
 		"plain HTTP wins":                     {quality.BugPlainWins, checkPlain, "TestPortalThatAnswersPlainHTTPAlone"},
 	} {
 		finds(t, name, row.bug, row.test, row.check)

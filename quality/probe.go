@@ -45,6 +45,7 @@ type probeState struct {
 func (e *Estimator) probed() {
 	e.lastProbe = e.now
 	e.burst = max(e.burst-1, 0)
+	e.askedBack()
 }
 
 // pinged is told that somebody was asked for a probe. Its Begin, which takes its place in a burst, will be told.
@@ -100,14 +101,8 @@ func (e *Estimator) nextProbe() (Probe, moment) {
 // regular is the probe that the state asks for by itself.
 func (e *Estimator) regular() (Probe, moment) {
 	switch e.reach {
-	case ReachOffline:
-		every := e.effort.OfflineInterval
-		if e.now-e.since > e.effort.OfflineFor {
-			every = max(every, e.effort.AwayInterval)
-		}
-		return Probe{WhyReturn, true}, e.lastProbe + every
-	case ReachCaptive, ReachServerDown:
-		return Probe{WhyReturn, true}, e.lastProbe + e.effort.AwayInterval
+	case ReachOffline, ReachCaptive, ReachServerDown:
+		return Probe{WhyReturn, true}, e.lastProbe + e.returnWait()
 	case ReachUnknown:
 		return Probe{WhyStart, true}, e.lastProbe + min(e.effort.AwayInterval, e.effort.ProbeInterval)
 	case ReachOnline:
@@ -137,7 +132,7 @@ func (e *Estimator) Next(now time.Time) time.Time {
 		sooner(due + e.patience())
 	}
 	if e.newest != never {
-		sooner(e.newest + e.effort.StaleAfter + 1)
+		sooner(e.newest + e.staleAfter() + 1)
 	}
 	if e.wanted != e.level {
 		sooner(e.wantedAt + e.hold())

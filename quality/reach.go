@@ -68,7 +68,12 @@ func (e *Estimator) setReach(reach Reach, why Reason) {
 	if e.reach == ReachOnline {
 		e.awayFrom = e.now
 	}
+	// A portal may refuse at times, and a server be behind one: that is one wait.
+	same := e.reach != ReachOffline && reach != ReachOffline && e.reach.lost() && reach.lost()
 	e.reach, e.since = reach, e.now
+	if !same {
+		e.again()
+	}
 }
 
 func (e *Estimator) offline(why Reason) {
@@ -111,7 +116,7 @@ func (e *Estimator) serverFailed(s Sample) {
 		return
 	}
 	e.somebody()
-	if e.reach == ReachCaptive && e.now-e.portal < 3*e.effort.AwayInterval {
+	if e.reach == ReachCaptive && e.now-e.portal < 3*e.awayWait() {
 		return // portals refuse, too
 	}
 	if e.failures++; e.failures == 1 {
@@ -184,7 +189,7 @@ func (e *Estimator) silence() {
 	if e.now < due+e.patience() {
 		return
 	}
-	if e.lastPath >= due && e.now-e.lastPath < e.patience()+3*e.effort.AwayInterval {
+	if e.lastPath >= due && e.now-e.lastPath < e.patience()+3*e.awayWait() {
 		e.newest = e.now
 		e.setReach(ReachServerDown, ReasonNoAnswer)
 		return
@@ -202,7 +207,16 @@ func (e *Estimator) suspicious() bool {
 
 // stale says that the evidence is too old to know anything.
 func (e *Estimator) stale() bool {
-	return planted != bugNoAge && e.newest != never && e.now-e.newest > e.effort.StaleAfter
+	return planted != bugNoAge && e.newest != never && e.now-e.newest > e.staleAfter()
+}
+
+// staleAfter is the age of evidence from which on nothing is known. Where a return is asked for ever more rarely, what was
+// answered last is so until a few more have had no answer.
+func (e *Estimator) staleAfter() time.Duration {
+	if !e.reach.lost() {
+		return e.effort.StaleAfter
+	}
+	return max(e.effort.StaleAfter, staleProbes*e.returnWait())
 }
 
 // settle does what is due by the present time.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"sync"
@@ -44,6 +45,9 @@ func world(rtt time.Duration, o quality.Options, before ...func(*rig)) (r *rig, 
 	go func() { served <- r.srv.Serve(ln) }()
 	if o.Prober == nil {
 		o.PingURL, o.DialContext = "http://server/ping?v=1", n.Dialer("phone")
+	}
+	if o.Rand == nil {
+		o.Rand = rand.New(rand.NewPCG(1, 2))
 	}
 	if r.m, err = quality.New(o); err == nil {
 		for _, f := range before {
@@ -164,6 +168,19 @@ func (r *rig) never(reach quality.Reach, d time.Duration) error {
 	for c := range r.m.Watch(ctx) {
 		if c.Reach == reach {
 			return fmt.Errorf("%s after %v (%s)", reach, time.Since(began), c.Reason)
+		}
+	}
+	return nil
+}
+
+// stays watches for a time that nothing but a reach is told.
+func (r *rig) stays(reach quality.Reach, d time.Duration) error {
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	for c := range r.m.Watch(ctx) {
+		if c.Reach != reach {
+			return fmt.Errorf("%s after %v (%s), want %s", c.Reach, time.Since(began), c.Reason, reach)
 		}
 	}
 	return nil

@@ -55,10 +55,12 @@ type owner struct {
 }
 
 func newOwner(m *Monitor) *owner {
-	return &owner{
+	o := &owner{
 		m: m, e: NewEstimator(m.o.Effort), id: ownID, probes: make(map[uint64]context.CancelFunc),
 		lastWall: m.wall(), lastMono: time.Now(), told: m.report, dropped: m.dropped.Load(),
 	}
+	o.e.Spread(m.seed)
+	return o
 }
 
 // run is the owner's loop.
