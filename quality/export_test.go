@@ -47,8 +47,8 @@ const Outstanding = maxOpen
 // SetWall replaces the wall clock of a monitor that isn't started.
 func (m *Monitor) SetWall(wall func() time.Time) { m.wall = wall }
 
-// SetProxy sends a monitor's probes through a proxy, and Probe makes one.
-func (m *Monitor) SetProxy(proxy func(*http.Request) (*url.URL, error)) { m.own.proxy = proxy }
+// Proxy is what the default prober asks for its proxy.
+func (m *Monitor) Proxy() func(*http.Request) (*url.URL, error) { return m.own.proxy }
 
 // Probe makes a probe by the default prober.
 func (m *Monitor) Probe(ctx context.Context, p Probe, connected func(time.Duration)) Outcome {

@@ -122,14 +122,13 @@ func TestRareProbesDontFlap(t *testing.T) {
 // TestHandshakeWithAProxyIsNone: the proxy may be near, and the server far.
 func TestHandshakeWithAProxyIsNone(t *testing.T) {
 	for _, via := range []string{"", "http://server:80"} { // that server answers whatever is asked of it
-		goes(t, run(100*ms, quality.Options{}, func(r *rig) error {
-			proxy := func(*http.Request) (*url.URL, error) {
-				if via == "" {
-					return nil, nil //nolint:nilnil // as http.ProxyFromEnvironment says that there is none
-				}
-				return url.Parse(via)
+		proxy := func(*http.Request) (*url.URL, error) {
+			if via == "" {
+				return nil, nil //nolint:nilnil // as http.ProxyFromEnvironment says that there is none
 			}
-			r.m.SetProxy(proxy)
+			return url.Parse(via)
+		}
+		goes(t, run(100*ms, quality.Options{Proxy: proxy}, func(r *rig) error {
 			shakes := 0
 			for range 3 {
 				if o := r.m.Probe(context.Background(), quality.Probe{Fresh: true}, func(time.Duration) { shakes++ }); o.Cause != 0 {
@@ -140,7 +139,7 @@ func TestHandshakeWithAProxyIsNone(t *testing.T) {
 				return fmt.Errorf("by %q: %d handshakes", via, shakes)
 			}
 			return nil
-		}, func(r *rig) { r.m.SetProxy(nil) }))
+		}))
 	}
 }
 

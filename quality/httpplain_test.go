@@ -306,26 +306,94 @@ func TestPageUnderTheServersCertificateIsItsOwn(t *testing.T) {
 	}
 }
 
-// TestProxyThatWantsALogin stands between, as a portal does, whether TLS goes through it or not.
-func TestProxyThatWantsALogin(t *testing.T) {
-	goes(t, secure(60*ms, quality.Options{}, func(s *secured) error {
-		s.m.SetProxy(func(*http.Request) (*url.URL, error) { return url.Parse("http://proxy:3128") })
+// byProxy asks once through a proxy that is near. Its handshake isn't told, and nothing goes to the server but through it.
+func byProxy(t *testing.T, proxy func(*secured) http.Handler, want quality.Cause) {
+	via := func(*http.Request) (*url.URL, error) { return url.Parse("http://proxy:3128") }
+	goes(t, secure(60*ms, quality.Options{Proxy: via}, func(s *secured) error {
 		ln, err := s.net.Listen("proxy:3128")
 		if err != nil {
 			return err
 		}
 		s.net.Link("phone", "proxy").Set(faultnet.Symmetric(20 * ms))
-		srv := &http.Server{Handler: says(http.StatusProxyAuthRequired)}
+		s.net.Link("proxy", "server").Set(faultnet.Symmetric(40 * ms))
+		srv := &http.Server{Handler: proxy(s)}
 		done := make(chan error, 1)
 		go func() { done <- srv.Serve(ln) }()
-		o := s.m.Probe(context.Background(), quality.Probe{Fresh: true}, nil)
+		conns, shakes := s.Stats().Conns, 0
+		o := s.m.Probe(context.Background(), quality.Probe{Fresh: true}, func(time.Duration) { shakes++ })
+		if err := s.m.Close(); err != nil {
+			return err
+		}
+		time.Sleep(second) // until the proxy knows
 		_ = srv.Close()
 		<-done
-		if o.Cause != quality.CausePortal {
-			return fmt.Errorf("cause %d", o.Cause)
+		if n := s.Stats().Conns - conns; o.Cause != want || shakes > 0 || n > 0 {
+			return fmt.Errorf("cause %d, want %d; %d handshakes were told, %d connections went by", o.Cause, want, shakes, n)
 		}
 		return nil
 	}))
+}
+
+// TestProxyThatWantsALogin stands between, as a portal does, whether TLS goes through it or not.
+func TestProxyThatWantsALogin(t *testing.T) {
+	byProxy(t, func(*secured) http.Handler { return says(http.StatusProxyAuthRequired) }, quality.CausePortal)
+}
+
+// TestProxyBesideADialer: a caller's dialer reaches the proxy, and the proxy the server.
+func TestProxyBesideADialer(t *testing.T) {
+	byProxy(t, func(s *secured) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			there, err := s.net.Dialer("proxy")(req.Context(), "tcp", req.Host)
+			if err != nil || req.Method != http.MethodConnect {
+				http.Error(w, "no way", http.StatusBadGateway)
+				return
+			}
+			w.WriteHeader(http.StatusOK)
+			here, buffered, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				return
+			}
+			go func() {
+				_, _ = io.Copy(there, buffered)
+				_ = there.Close()
+			}()
+			_, _ = io.Copy(here, there)
+			_ = here.Close()
+		})
+	}, 0)
+}
+
+// TestProxyOfTheEnvironment is used by whoever chose no route.
+func TestProxyOfTheEnvironment(t *testing.T) {
+	dial := new(net.Dialer).DialContext
+	ours := func(*http.Request) (*url.URL, error) { return nil, http.ErrNotSupported }
+	for name, row := range map[string]struct {
+		o         quality.Options
+		any, ours bool
+	}{
+		"neither": {quality.Options{}, true, false},
+		"dialer":  {quality.Options{DialContext: dial}, false, false},
+		"proxy":   {quality.Options{Proxy: ours}, true, true},
+		"both":    {quality.Options{DialContext: dial, Proxy: ours}, true, true},
+	} {
+		row.o.PingURL = "https://server/ping"
+		m, err := quality.New(row.o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		proxy := m.Proxy()
+		if (proxy != nil) != row.any {
+			t.Errorf("%s: a proxy is asked for: %v", name, proxy != nil)
+			continue
+		}
+		if !row.any {
+			continue
+		}
+		_, err = proxy(&http.Request{URL: &url.URL{Scheme: "https", Host: "localhost"}}) // which no environment has a proxy for
+		if errors.Is(err, http.ErrNotSupported) != row.ours {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }
 
 // TestFarServerIsReached: TCP, TLS and an answer take longer together than a probe may wait for any of them.

@@ -45,9 +45,12 @@ func newHTTPProber(o Options) (*httpProber, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &httpProber{url: u, timeout: o.ProbeTimeout, dial: o.DialContext, tls: o.TLSConfig}
+	p := &httpProber{url: u, timeout: o.ProbeTimeout, dial: o.DialContext, proxy: o.Proxy, tls: o.TLSConfig}
 	if p.dial == nil {
-		p.dial, p.proxy = new(net.Dialer).DialContext, http.ProxyFromEnvironment
+		p.dial = new(net.Dialer).DialContext
+		if p.proxy == nil {
+			p.proxy = http.ProxyFromEnvironment
+		}
 	}
 	return p, nil
 }

@@ -9,6 +9,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"net/url"
 	"time"
 )
@@ -64,8 +65,12 @@ type Options struct {
 	Ping func() bool
 	// TLSConfig is the default prober's, for https. Nil means the system's roots.
 	TLSConfig *tls.Config
-	// DialContext dials for the default prober. Nil is a net.Dialer, and then the environment's HTTP proxy is used.
+	// DialContext dials for the default prober, its proxy too. Nil is a net.Dialer.
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
+	// Proxy says by which HTTP proxy the default prober asks, as http.Transport's does; a nil address is none. Nil is
+	// http.ProxyFromEnvironment without a DialContext, and no proxy with one. Through a proxy nothing is asked at port 80,
+	// and handshakes aren't told: they are the proxy's.
+	Proxy func(*http.Request) (*url.URL, error)
 
 	// Effort defaults to Foreground.Effort(). Times between probes are at least 100ms, and StaleAfter is at least three times
 	// ProbeInterval, whatever it says.
