@@ -4,6 +4,7 @@ import { defineConfig } from 'vitest/config';
 const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 const ours = [
   { find: /^@chatsdk\/core$/, replacement: at('packages/core/src/index.ts') },
+  { find: /^@chatsdk\/core\/monitor$/, replacement: at('packages/core/src/monitor/index.ts') },
   { find: /^@chatsdk\/react$/, replacement: at('packages/react/src/index.ts') },
 ];
 // The oldest React that is supported has a folder of its own, with the react-dom that belongs to it.

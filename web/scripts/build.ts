@@ -1,7 +1,7 @@
 // Builds the packages into their dist folders, which are committed, so that nobody needs Node to use them. With --check
 // it builds elsewhere and fails if what is committed differs.
 import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'vite';
@@ -19,7 +19,8 @@ try {
     rmSync(out, { recursive: true, force: true });
     if (name === 'dashboard') await page(folder, out);
     else {
-      await bundle(name, folder, out);
+      await bundle(name, folder, out, 'index');
+      if (name === 'core') await bundle(name, folder, out, 'monitor');
       declare(folder, out);
     }
     for (const file of ['style.css', 'style.css.d.ts']) {
@@ -51,7 +52,9 @@ function source(name: string): { find: RegExp; replacement: string } {
   return { find: new RegExp(`^@chatsdk/${name}$`), replacement: join(web, 'packages', name, 'src', 'index.ts') };
 }
 
-async function bundle(name: string, folder: string, out: string): Promise<void> {
+/** One entry of a package: what `src` holds of it in a file, or in a folder. */
+async function bundle(name: string, folder: string, out: string, part: 'index' | 'monitor'): Promise<void> {
+  const entry = join(folder, 'src', part === 'index' ? 'index.ts' : join(part, 'index.ts'));
   await build({
     configFile: false,
     root: folder,
@@ -60,7 +63,7 @@ async function bundle(name: string, folder: string, out: string): Promise<void> 
       outDir: out,
       emptyOutDir: false,
       target: 'es2022',
-      lib: { entry: join(folder, 'src', 'index.ts'), formats: ['es'], fileName: () => 'index.js' },
+      lib: { entry, formats: ['es'], fileName: () => `${part}.js` },
       rolldownOptions: {
         external: [/^react($|\/)/, '@chatsdk/core'],
         // A library's build keeps its blanks and its notes for other bundlers otherwise: "sideEffects" says it all.
@@ -77,7 +80,9 @@ function declare(folder: string, out: string): void {
 
 /** Files of one folder that differ from, or are missing in, the other. */
 function differing(a: string, b: string): string[] {
-  const files = new Set([a, b].flatMap((dir) => (existsSync(dir) ? readdirSync(dir) : [])));
+  const list = (dir: string): string[] =>
+    existsSync(dir) ? readdirSync(dir, { recursive: true, encoding: 'utf8' }).filter((f) => statSync(join(dir, f)).isFile()) : [];
+  const files = new Set([a, b].flatMap(list));
   const read = (dir: string, file: string): string => {
     const path = join(dir, file);
     return existsSync(path) ? readFileSync(path, 'utf8') : '';

@@ -23,12 +23,13 @@ test.each(['core', 'react'])('the types of @chatsdk/%s are found from ES modules
 
 test('core depends on nothing, react on core alone and any React from 18 on', () => {
   const of = (name: string) => JSON.parse(readFileSync(at(`packages/${name}/package.json`), 'utf8'));
-  const imports = (name: string): string[] => {
-    const code = readFileSync(at(`packages/${name}/dist/index.js`), 'utf8');
+  const imports = (name: string, part = 'index'): string[] => {
+    const code = readFileSync(at(`packages/${name}/dist/${part}.js`), 'utf8');
     return [...code.matchAll(/(?:from|import)\s*\(?["'`]([^"'`]+)["'`]/g)].map((m) => m[1]!).sort();
   };
   expect(of('core').dependencies ?? {}).toEqual({});
   expect(imports('core')).toEqual([]);
+  expect(imports('core', 'monitor')).toEqual(['@chatsdk/core']);
   expect(of('react').dependencies).toEqual({ '@chatsdk/core': of('core').version });
   expect(of('react').peerDependencies).toEqual({ react: '>=18' });
   expect(imports('react')).toEqual(['@chatsdk/core', 'react', 'react/jsx-runtime']);
