@@ -239,7 +239,7 @@ func (e *Estimator) seen() (l Level, hold bool) {
 	w := e.window()
 	if w == nil {
 		e.latency = Unknown
-		if e.changed > 0 && e.now < e.changed+changedFor {
+		if e.changed > 0 && e.now < e.changed+changedFor && e.level != Offline { // which the server's word ended
 			return e.level, false
 		}
 		return Unknown, false

@@ -206,6 +206,26 @@ func TestNoticesOfTheSystem(t *testing.T) {
 	}
 }
 
+// Whoever is offline and comes to another network isn't offline any more once somebody answers there, though nothing was
+// measured yet.
+func TestAnswerOfAnotherNetworkIsNotOffline(t *testing.T) {
+	p := play(quality.Foreground)
+	p.pings(20, 500*ms, 60*ms)
+	p.fails(quality.CauseUnreachable)
+	p.tell(quality.Sample{Kind: quality.KindLink, Link: quality.LinkUp})
+	if err := p.is(quality.Offline, quality.ReachOffline); err != nil {
+		t.Error(err) // a notice is no proof
+	}
+	p.tell(quality.Sample{Kind: quality.KindInbound})
+	if err := p.is(quality.Unknown, quality.ReachOnline); err != nil {
+		t.Error(err)
+	}
+	p.ping(60 * ms)
+	if err := p.is(quality.Good, quality.ReachOnline); err != nil {
+		t.Error(err)
+	}
+}
+
 func checkSleep() error {
 	p := play(quality.Foreground)
 	p.pings(20, 500*ms, 60*ms)

@@ -94,6 +94,9 @@ func TestVectorsCoverEverything(t *testing.T) {
 	seen := make(map[string]bool)
 	for seed := range uint32(300) {
 		for _, p := range playTrace(seed).points {
+			if (p.level == quality.Offline) != (p.reach == quality.ReachOffline) {
+				t.Fatalf("trace %d: %s", seed, p)
+			}
 			for i, word := range []string{p.refused.String(), p.level.String(), p.reach.String(), string(p.reason), p.probe} {
 				seen[strconv.Itoa(i)+word] = true
 			}
@@ -154,7 +157,7 @@ func (v vectors) differ(now vectors) error {
 			a, errA := sum.Float64()
 			b, errB := now.Traces[seed].Sums[i].Float64()
 			slack := float64(len(held.States)) // a nanosecond for each time that was cut off
-			if !traceInNs[v.Sums[i]] {         // sums of shares: their last digits
+			if !traceInNs[v.Sums[i]] {
 				slack *= 1e-14
 			}
 			if errA != nil || errB != nil || math.Abs(a-b) > vectorDigits*math.Abs(b)+slack {

@@ -522,7 +522,7 @@ export class Estimator {
     if (!w) {
       this.#latency = UNKNOWN;
       if (this.#reach !== 'online') return [this.#reach === 'offline' ? OFFLINE : UNKNOWN, false];
-      const before = this.#changed > 0 && this.#now < this.#changed + CHANGED_FOR;
+      const before = this.#changed > 0 && this.#now < this.#changed + CHANGED_FOR && this.#level !== OFFLINE;
       return [before ? this.#level : UNKNOWN, false];
     }
     this.#latency = this.#margined(w.usual());
