@@ -9,6 +9,7 @@ import { chromium } from 'playwright-core';
 import { createServer } from 'vite';
 import { testDashboard } from './dashboard.mjs';
 import { serveExample } from './example.mjs';
+import { testMonitor } from './monitor.mjs';
 import { TestAgent } from '../agent.ts';
 
 const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
@@ -32,6 +33,7 @@ const vite = await createServer({
   resolve: {
     alias: [
       { find: '@chatsdk/react/style.css', replacement: at('../../packages/react/src/style.css') },
+      { find: '@chatsdk/core/monitor', replacement: at('../../packages/core/src/monitor/index.ts') },
       { find: '@chatsdk/core', replacement: at('../../packages/core/src/index.ts') },
       { find: '@chatsdk/react', replacement: at('../../packages/react/src/index.ts') },
     ],
@@ -243,6 +245,7 @@ await test('the example shows an agent', {}, async (page) => {
   }
 });
 
+await testMonitor(test, accessible, origin);
 await testDashboard(test, accessible, output);
 
 /** The bytes that a page holds, after the garbage was collected. */

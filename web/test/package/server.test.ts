@@ -18,6 +18,7 @@ for (const name of names) {
   } });
 }
 const { AgentStore, statusOf } = await import('@chatsdk/core');
+const { BrowserMonitor } = await import('@chatsdk/core/monitor');
 const { ChatSDKProvider, NetworkIndicator, ConnectionBanner, useConnection, useOutbox, useUpload, useNetworkQuality } = await import('@chatsdk/react');
 function Hooks() {
   useConnection(); useOutbox(); useUpload('x');
@@ -25,12 +26,19 @@ function Hooks() {
 }
 const store = new AgentStore({ url: 'http://127.0.0.1:1', token: 't' });
 statusOf(store.getSnapshot());
+const monitor = new BrowserMonitor();
 const html = renderToString(h(ChatSDKProvider, { store }, h(NetworkIndicator), h(ConnectionBanner), h(Hooks)));
+const other = renderToString(h(ChatSDKProvider, { store: monitor }, h(NetworkIndicator)));
 if (process.argv[1] === 'start') { store.start(); store.stop(); }
-console.log(JSON.stringify({ touched, html }));
+if (process.argv[1] === 'monitor') {
+  const here = new BrowserMonitor({ pingUrl: 'http://127.0.0.1:1/ping' });
+  here.start();
+  here.stop();
+}
+console.log(JSON.stringify({ touched, html, other }));
 `;
 
-const node = (...args: string[]): { touched: string[]; html: string } =>
+const node = (...args: string[]): { touched: string[]; html: string; other: string } =>
   JSON.parse(
     execFileSync(process.execPath, ['--input-type=module', '-e', script, ...args], {
       cwd: fileURLToPath(new URL('../..', import.meta.url)),
@@ -39,13 +47,16 @@ const node = (...args: string[]): { touched: string[]; html: string } =>
   );
 
 test('a server renders all of it and nothing touches a global; nothing keeps the process alive', () => {
-  const { touched, html } = node();
+  const { touched, html, other } = node();
   expect(touched).toEqual([]);
   expect(html).toContain('Checking…');
   expect(html).toContain('data-status="unknown"');
   expect(html).toContain('role="status"');
+  expect(other).toContain('Checking…');
 });
 
 test('and the trap does catch: a store at work uses fetch and timers', () => {
   expect(node('start').touched).toEqual(expect.arrayContaining(['fetch', 'setTimeout']));
+
+  expect(node('monitor').touched).toEqual(expect.arrayContaining(['fetch', 'setTimeout', 'crypto', 'performance', 'document']));
 });

@@ -17,7 +17,7 @@ export interface MonitorOptions extends StoreOptions {
   readonly effort?: Effort;
   /** The effort while nobody sees it, or `pause` for no probes at all. Defaults to a probe after 10 s. */
   readonly hidden?: Effort | 'pause';
-  /** How long one probe waits for its answer. Defaults to 3000. */
+  /** How long a probe waits for its answer; twice as long for a new connection. Defaults to 3000. */
   readonly timeoutMs?: number;
   /** Replaces parts of the page: its clocks, `fetch`, timers and events. */
   readonly environment?: Partial<Environment>;

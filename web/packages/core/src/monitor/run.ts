@@ -14,6 +14,8 @@ export interface RunOptions {
 
 /** Of the six connections that a browser has for a server (HTTP/1.1), the application needs some. */
 const MAX_PROBES = 4;
+/** How many times longer a patient probe waits. */
+const PATIENT = 2;
 /** With so many probes under way, look again after this. */
 const STUCK_MS = 100;
 /** A connection that was idle for longer may have been closed: many servers do it after 5 s. */
@@ -38,6 +40,8 @@ interface Flight {
   readonly place: number;
   /** It may have needed a new connection, whose set-up is no round trip. */
   readonly cold: boolean;
+  /** It waits for longer: on a long path, the set-up takes three round trips. One of those that are cold is enough. */
+  readonly patient: boolean;
 }
 
 /** What a monitor does between its start and its stop: it owns the timers and the probes. */
@@ -107,15 +111,30 @@ export class Run {
     if (this.#signal.aborted) return;
     this.#env.clearTimeout(this.#timer);
     this.#noticeWake();
+    // First this: what draws it may take a while, and a probe that is out would wait for that.
+    this.#publish(this.#e.report(this.#now()), this.#now());
+    if (this.#signal.aborted) return;
     const now = this.#now();
-    while (this.#flights.size < MAX_PROBES) {
+    for (;;) {
       const probe = this.#e.wantProbe(now);
-      if (!probe || !this.#launch(probe.fresh, now)) break;
+      if (!probe || !this.#room(now) || !this.#launch(probe.fresh, now)) break;
     }
-    this.#publish(this.#e.report(now), now);
     const wait = Math.min((this.#e.next(now) - now) / MS, WAKE_EVERY_MS);
     const least = this.#flights.size < MAX_PROBES ? 0 : STUCK_MS;
     this.#timer = this.#env.setTimeout(() => this.#tick(), Math.ceil(Math.max(wait, least)));
+  }
+
+  /** Makes room for a probe: what went out in an outage mustn't hold up the one that finds its end. */
+  #room(now: number): boolean {
+    if (this.#flights.size < MAX_PROBES) return true;
+    const oldest = [...this.#flights].find(([, f]) => !f.patient);
+    if (!oldest || this.#e.report(now).reach !== 'offline') return false;
+    const [id, { began, control }] = oldest;
+    if (now - began < (this.#options.timeoutMs / 2) * MS) return false;
+    this.#flights.delete(id);
+    control.abort();
+    this.#e.observe({ kind: 'failure', id, cause: 'timeout', at: now });
+    return true;
   }
 
   /** The clock on the wall went on while the other one stood still: the machine slept. */
@@ -135,9 +154,11 @@ export class Run {
     const id = ++this.#id;
     if (this.#e.observe({ kind: 'begin', id, at: now, fresh: cold })) return false;
     const control = new AbortController();
-    this.#flights.set(id, { began: now, control, place, cold });
+    const patient = cold && ![...this.#flights.values()].some((f) => f.patient);
+    this.#flights.set(id, { began: now, control, place, cold, patient });
     if (!place) this.#pulse(now);
-    void ask(this.#env, this.#options.url, this.#options.timeoutMs, control.signal).then((o) => this.#land(id, o));
+    const timeoutMs = this.#options.timeoutMs * (patient ? PATIENT : 1);
+    void ask(this.#env, this.#options.url, timeoutMs, control.signal).then((outcome) => this.#land(id, outcome));
     return true;
   }
 
@@ -156,10 +177,13 @@ export class Run {
       const fresh = flight.cold || this.#wasBusy(flight, now);
       this.#e.observe({ kind: 'round-trip', id, rtt: Math.max(now - flight.began, 1), fresh, at: now });
       if (!fresh) this.#measured = now;
-      // The connection is there now: what it takes without its set-up is known a round trip later.
-      if (flight.cold && !this.#flights.size && !this.#paused) this.#launch(false, now);
     }
     this.#tick();
+    // The connection is there now: what it takes without its set-up is known a round trip later.
+    if (!outcome && flight.cold && !this.#flights.size && !this.#paused && !this.#signal.aborted) {
+      this.#launch(false, this.#now());
+      this.#tick();
+    }
   }
 
   /** Says whether an answer may have waited for the page, which was busy with something else. */
