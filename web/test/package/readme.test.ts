@@ -25,7 +25,7 @@ test('the README’s table has each status, its words and its bars', () => {
 
 test('the README’s code compiles against the built packages', () => {
   const folder = at('node_modules/.readme');
-  const [page, hooks, labels, plain] = [...readme.matchAll(/^```tsx?\n(.*?)^```/gms)].map((m) => m[1]);
+  const [page, hooks, labels, plain, monitor] = [...readme.matchAll(/^```tsx?\n(.*?)^```/gms)].map((m) => m[1]);
   const names = 'useNetworkQuality, useConnection, useOutbox, useUpload, useSnapshot';
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
@@ -34,8 +34,9 @@ test('the README’s code compiles against the built packages', () => {
   write('hooks.tsx', `import { ${names} } from '@chatsdk/react';\nexport function F({ id }: { id: string }) {\n${hooks}}\n`);
   write('labels.tsx', `import type { LabelOverrides } from '@chatsdk/react';\n${labels}export const l: LabelOverrides = german;\n`);
   write('plain.ts', `import { AgentStore, statusOf } from '@chatsdk/core';\nconst token = '';\n${plain}stop();\n`);
+  write('monitor.ts', monitor!);
   const options = { target: 'es2022', module: 'esnext', moduleResolution: 'bundler', jsx: 'react-jsx', strict: true };
-  const files = ['page.tsx', 'hooks.tsx', 'labels.tsx', 'plain.ts'];
+  const files = ['page.tsx', 'hooks.tsx', 'labels.tsx', 'plain.ts', 'monitor.ts'];
   write('tsconfig.json', JSON.stringify({ compilerOptions: { ...options, noEmit: true, types: [] }, files }));
   // The compiler's words are on its standard output, which an error hides.
   const run = () => execFileSync(at('node_modules/.bin/tsc'), ['-p', folder], { encoding: 'utf8' });
