@@ -3,6 +3,8 @@ package chatsdk
 import (
 	"context"
 	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
 	"net"
 	"time"
 
@@ -52,9 +54,10 @@ func (c *Client) openQuality() (err error) {
 	if q.PingURL == "" {
 		q.PingURL = c.ep.url("/api/health/ping")
 	}
-	if o.proxy == nil {
-		q.DialContext = c.probeDial(c.sockets.dial) // whoever gives a dialer has chosen the route
-	}
+	q.DialContext, q.Proxy = c.probeDial(c.sockets.dial), o.proxy
+	spread := fnv.New64a() // by the device: clients of one server are apart, and each is the same again
+	_, _ = spread.Write([]byte(c.device))
+	q.Rand = rand.New(rand.NewPCG(spread.Sum64(), 0))
 	if c.quality, err = quality.New(q); err != nil {
 		return fmt.Errorf("measure the network: %w", err)
 	}
