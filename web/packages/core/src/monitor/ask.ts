@@ -4,12 +4,13 @@ import type { Cause } from './estimator.js';
 /** The header that gives the query's c back. */
 const CHALLENGE = 'Chatsdk-Challenge';
 
-/** What came of a question: why it failed, or nothing if the server answered; null if it was given up. */
-export type Outcome = Cause | '' | null;
+/** What came of a question: why it failed, or nothing if the server answered. */
+export type Outcome = Cause | '';
 
 /**
  * Asks the server for a sign of life: status 204, and the challenge given back, so that neither a cache nor a portal
- * passes for it. No redirect is followed, and no login sent. The page's own signal gives it up.
+ * passes for it. No redirect is followed, and no login sent. Whoever gives it up by the signal knows better than what it
+ * returns then.
  */
 export async function ask(env: Environment, url: string, timeoutMs: number, signal: AbortSignal): Promise<Outcome> {
   const challenge = env.challenge();
@@ -27,9 +28,8 @@ export async function ask(env: Environment, url: string, timeoutMs: number, sign
     });
     const outcome = judge(response, challenge, url.startsWith('https:'));
     if (outcome) timed.abort(); // a page may be long
-    return signal.aborted ? null : outcome;
+    return outcome;
   } catch {
-    if (signal.aborted) return null;
     if (timed.signal.aborted) return 'timeout';
     // All that a page learns of a request that failed is that it did. Without a network it fails at once; with one,
     // somebody refused or cut it.

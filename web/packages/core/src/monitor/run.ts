@@ -165,7 +165,7 @@ export class Run {
   #land(id: number, outcome: Outcome): void {
     const flight = this.#flights.get(id);
     const now = this.#now();
-    if (outcome === null || !flight) return; // its end was told
+    if (!flight) return; // it was given up
     this.#flights.delete(id);
     if (outcome) {
       this.#warm = [];
