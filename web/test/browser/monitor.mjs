@@ -69,7 +69,7 @@ export async function testMonitor(test, accessible, vite) {
     await page.locator('.chatsdk-indicator').last().waitFor();
   };
   /** Waits until all indicators show a status, and says how many ms that took. */
-  const shown = async (page, status, timeout = 15_000) => {
+  const shown = async (page, status, timeout = 30_000) => {
     const began = performance.now();
     await page.locator(`.chatsdk-indicator[data-status="${status}"]`).nth(19).waitFor({ timeout });
     return Math.round(performance.now() - began);
@@ -133,7 +133,7 @@ export async function testMonitor(test, accessible, vite) {
         assert.ok(seen < 3000, `${fault}: ${status} after ${seen} ms`);
         server.fault = null;
         const back = await left(page, status);
-        assert.ok(back < 2000, `${fault}: back after ${back} ms`);
+        assert.ok(back < 3000, `${fault}: back after ${back} ms`);
         took.push(`${fault} ${seen}/${back}`);
       }
       await server.stop(); // nobody listens
@@ -158,8 +158,9 @@ export async function testMonitor(test, accessible, vite) {
   await test('the monitor: twenty indicators in StrictMode are one prober; a busy page is no bad network', {}, async (page, errors) => {
     const server = await new PingServer(vite).start();
     try {
+      server.delayMs = 5;
       await open(page, server);
-      await shown(page, 'excellent');
+      await page.waitForFunction(() => globalThis.store.getSnapshot().quality.rttMs !== null);
       await page.waitForTimeout(1500); // the first few probes
       const before = server.pings;
       await page.waitForTimeout(3000);
