@@ -2,11 +2,14 @@
 export interface Effort {
   /** How long nothing may be heard while online before a probe is made. */
   readonly probeIntervalMs?: number;
-  /** The time between probes while nothing is reached, in the first `offlineForMs`; `awayIntervalMs` after that. */
+  /** The time between probes while nothing is reached, in the first `offlineForMs`; then half as long again each time. */
   readonly offlineIntervalMs?: number;
   readonly offlineForMs?: number;
+  readonly offlineMostMs?: number;
   /** The same behind a portal, or without a server. */
   readonly awayIntervalMs?: number;
+  readonly awayForMs?: number;
+  readonly awayMostMs?: number;
   /** How long silence beyond the time of an answer is borne, at least, before it is called offline. */
   readonly patienceMs?: number;
   /** How old evidence may be; without a younger one, all is unknown. */
@@ -18,7 +21,10 @@ export const FOREGROUND = {
   probeIntervalMs: 500,
   offlineIntervalMs: 500,
   offlineForMs: 600_000,
+  offlineMostMs: 1000,
   awayIntervalMs: 1000,
+  awayForMs: 10_000,
+  awayMostMs: 10_000,
   patienceMs: 1000,
   staleAfterMs: 30_000,
 } as const satisfies Effort;
@@ -27,8 +33,11 @@ export const FOREGROUND = {
 export const BACKGROUND = {
   probeIntervalMs: 10_000,
   offlineIntervalMs: 1000,
-  offlineForMs: 600_000,
+  offlineForMs: 180_000,
+  offlineMostMs: 10_000,
   awayIntervalMs: 10_000,
+  awayForMs: 10_000,
+  awayMostMs: 60_000,
   patienceMs: 2000,
   staleAfterMs: 60_000,
 } as const satisfies Effort;

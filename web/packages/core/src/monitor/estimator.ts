@@ -105,6 +105,9 @@ interface Exchange {
   readonly fresh: boolean;
 }
 
+/** Whether a return is asked for from there. */
+const lost = (reach: Reach): boolean => reach === 'offline' || reach === 'captive' || reach === 'server-down';
+
 const levelOf = (rtt: number): number => EDGES.findIndex((edge, l) => l > UNKNOWN && rtt < edge);
 
 /** Turns samples into a report. It has no clock and no timer. */
@@ -131,6 +134,8 @@ export class Estimator {
   #firstFail!: number;
   #failProbe!: boolean;
   #awayFrom!: number; // when reach was lost last
+  #backFrom = 0; // when the waits for a return began
+  #wait = 0; // until the next probe for it; 0 is the effort's first
 
   // How well data flows.
   readonly #rtt = new RTTWindow();
@@ -170,13 +175,44 @@ export class Estimator {
     this.#since = this.#newest = this.#lastProbe = NEVER;
     this.#failures = this.#bare = this.#latency = this.#level = this.#wanted = this.#wantedAt = this.#changed = 0;
     this.#failProbe = this.#resting = false;
+    this.#again();
     this.#burst = BURST_LENGTH;
     this.#forget();
   }
 
   /** Changes the effort; what is known stays. */
   setEffort(effort: Effort): void {
+    const was = this.#effort;
     this.#effort = filled(effort);
+    for (const key in was) if (was[key as keyof Effort] !== this.#effort[key as keyof Effort]) return this.#again();
+  }
+
+  /** Begins the waits for a return anew. */
+  #again(): void {
+    this.#backFrom = this.#now;
+    this.#wait = 0;
+  }
+
+  /** The waits for a return: the first, how long it stays, and the longest. */
+  #waits(): [number, number, number] {
+    const keys = (['offlineIntervalMs', 'offlineForMs', 'offlineMostMs'] as const).map((key) => this.#ns(key));
+    const away = (['awayIntervalMs', 'awayForMs', 'awayMostMs'] as const).map((key) => this.#ns(key));
+    const [least, stays, most] = this.#reach === 'offline' ? keys : away;
+    return [least!, stays!, Math.max(most!, least!)];
+  }
+
+  #returnWait(): number {
+    return Math.max(this.#wait, this.#waits()[0]);
+  }
+
+  #awayWait(): number {
+    const away = this.#ns('awayIntervalMs');
+    return this.#reach === 'captive' || this.#reach === 'server-down' ? Math.max(away, this.#returnWait()) : away;
+  }
+
+  #staleAfter(): number {
+    const stale = this.#ns('staleAfterMs');
+    return lost(this.#reach) ? Math.max(stale, 3 * this.#returnWait()) : stale;
   }
 
   /** Says whether wantProbe may ask for probes. */
@@ -236,6 +272,7 @@ export class Estimator {
     this.#suspect();
     if (took < FORGET_AFTER) return;
     this.#forget();
+    this.#again();
     this.#burst = BURST_LENGTH;
   }
 
@@ -275,6 +312,11 @@ export class Estimator {
     if (source !== 'ping') return '';
     this.#lastProbe = this.#now;
     this.#burst = Math.max(this.#burst - 1, 0);
+    if (lost(this.#reach)) {
+      const [least, stays, most] = this.#waits();
+      this.#wait = Math.max(this.#wait, least);
+      if (this.#now - this.#backFrom > stays) this.#wait = Math.min(this.#wait + Math.trunc(this.#wait / 2), most);
+    }
     return '';
   }
 
@@ -285,6 +327,7 @@ export class Estimator {
 
   #newNetwork(): void {
     this.#forget();
+    this.#again();
     this.#open = [];
     this.#missed = NEVER;
     this.#quietFrom = this.#changed = this.#now;
@@ -320,6 +363,9 @@ export class Estimator {
     this.#why = why;
     if (this.#reach === reach) return;
     if (this.#reach === 'online') this.#awayFrom = this.#now;
+    // A portal may refuse at times, and a server be behind one: that is one wait.
+    const away = (r: Reach): boolean => r === 'captive' || r === 'server-down';
+    if (!away(this.#reach) || !away(reach)) this.#again();
     this.#reach = reach;
     this.#since = this.#now;
   }
@@ -347,7 +393,7 @@ export class Estimator {
   #serverFailed(source: Source, why: string): void {
     this.#somebody();
     // Portals refuse, too.
-    if (this.#reach === 'captive' && this.#now - this.#portal < 3 * this.#ns('awayIntervalMs')) return;
+    if (this.#reach === 'captive' && this.#now - this.#portal < 3 * this.#awayWait()) return;
     if (++this.#failures === 1) {
       this.#firstFail = this.#now;
       this.#suspect();
@@ -406,7 +452,7 @@ export class Estimator {
   #settle(): void {
     while (this.#open.length && this.#now - this.#open[0]!.began > OPEN_FOR) this.#open.shift();
     this.#silence();
-    if (this.#newest !== NEVER && this.#now - this.#newest > this.#ns('staleAfterMs')) {
+    if (this.#newest !== NEVER && this.#now - this.#newest > this.#staleAfter()) {
       this.#setReach('unknown', 'evidence too old');
     }
     const age = Math.max(RTT_AGE, 8 * this.#ns('probeIntervalMs'));
@@ -628,14 +674,10 @@ export class Estimator {
     const [every, away] = [this.#ns('probeIntervalMs'), this.#ns('awayIntervalMs')];
     const back: Probe = { why: 'return', fresh: true };
     switch (this.#reach) {
-      case 'offline': {
-        const soon = this.#ns('offlineIntervalMs');
-        const long = this.#now - this.#since > this.#ns('offlineForMs');
-        return [back, this.#lastProbe + (long ? Math.max(soon, away) : soon)];
-      }
+      case 'offline':
       case 'captive':
       case 'server-down':
-        return [back, this.#lastProbe + away];
+        return [back, this.#lastProbe + this.#returnWait()];
       case 'unknown':
         return [{ why: 'start', fresh: true }, this.#lastProbe + Math.min(away, every)];
     }
@@ -659,7 +701,7 @@ export class Estimator {
     const due = this.#overdue();
     sooner(due);
     sooner(due + this.#patience());
-    sooner(this.#newest + this.#ns('staleAfterMs') + 1);
+    sooner(this.#newest + this.#staleAfter() + 1);
     if (this.#wanted !== this.#level) sooner(this.#wantedAt + this.#hold());
     if (this.#changed > 0) sooner(this.#changed + CHANGED_FOR);
     const [, when] = this.#nextProbe();
