@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -184,6 +185,74 @@ func TestUploads(t *testing.T) {
 		found, err := filepath.Glob(filepath.Join(dir, "*"))
 		if err != nil || len(found) != 1 || found[0] != other {
 			t.Errorf("the folder holds %v, %v", found, err)
+		}
+	})
+}
+
+// TestUploadsThatStopLeaveNothing: one whose body brings nothing any more, one that is given up, one that the agent's end
+// cuts off.
+func TestUploadsThatStopLeaveNothing(t *testing.T) {
+	dir := t.TempDir()
+	within(t, agent.Options{Dir: dir}, func(t *testing.T, r *rig) {
+		begin := func(ctx context.Context) (body *io.PipeWriter, done chan string) {
+			read, body := io.Pipe()
+			req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://localhost/v1/uploads?channel=general&name=f", read)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.ContentLength = 1000
+			req.Header.Set("Authorization", "Bearer "+r.agent.Token())
+			req.Header.Set("Content-Type", "application/octet-stream")
+			done = make(chan string, 1)
+			go func() {
+				res, err := r.http.Do(req)
+				if err != nil {
+					done <- err.Error()
+					return
+				}
+				defer res.Body.Close()
+				text, _ := io.ReadAll(res.Body)
+				done <- res.Status + string(text)
+			}()
+			if _, err := body.Write([]byte("half of it")); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			if files, err := filepath.Glob(filepath.Join(dir, "*")); err != nil || len(files) != 1 {
+				t.Fatalf("while a body comes there are %v, %v", files, err)
+			}
+			return body, done
+		}
+		nothing := func(when string) {
+			t.Helper()
+			synctest.Wait()
+			if files, err := filepath.Glob(filepath.Join(dir, "*")); err != nil || len(files) > 0 {
+				t.Errorf("%s: %v are left, %v", when, files, err)
+			}
+		}
+		began := time.Now()
+		body, done := begin(t.Context())
+		<-done
+		_ = body.Close()
+		if took := time.Since(began); took != 30*time.Second {
+			t.Errorf("a body that brings nothing was borne for %v", took)
+		}
+		nothing("a body that stopped")
+
+		ctx, cancel := context.WithCancel(t.Context())
+		body, done = begin(ctx)
+		cancel()
+		_ = body.Close()
+		<-done
+		nothing("a request that was given up")
+
+		body, done = begin(t.Context())
+		r.close()
+		_ = body.Close()
+		<-done
+		nothing("the agent's end")
+		if q := r.ada.Chat.State().Queue; q.Queued+q.Sending+q.Parked > 0 {
+			t.Errorf("half a file was queued: %+v", q)
 		}
 	})
 }

@@ -34,6 +34,7 @@ type follower struct {
 	files   <-chan upload.Change
 
 	retryAt  time.Time      // of the connection
+	open     []outbox.Entry // as they were told last
 	settled  []outbox.Entry // the last, oldest first
 	uploads  map[string]upload.Upload
 	over     []string // ids of the uploads that are settled, oldest first
@@ -145,7 +146,8 @@ func (f *follower) message(m chatsdk.Message) {
 // look compares everything with what was told last, and tells what differs.
 func (f *follower) look() {
 	began := time.Now()
-	s, open := f.a.client.State(), f.a.client.Entries()
+	s, open := f.a.client.State(), newest(f.a.client.Entries())
+	f.left(open)
 	var v values
 	for p, x := range map[part]any{
 		partSession: sessionOf(s), partConnection: connectionOf(s, f.retryAt), partOutbox: outboxOf(s, open, f.settled),
@@ -163,6 +165,27 @@ func (f *follower) look() {
 	f.a.mu.Unlock()
 	f.lookedAt = time.Now()
 	f.pause = min(max(lookPause, lookShare*f.lookedAt.Sub(began)), lookPauseMax)
+}
+
+// newest are those that a snapshot names.
+func newest(open []outbox.Entry) []outbox.Entry { return open[max(0, len(open)-openEntries):] }
+
+// left looks for those that were told and aren't open any more: the news of what became of them may still be on its way, and
+// nothing may be out of sight in between.
+func (f *follower) left(open []outbox.Entry) {
+	here := make(map[string]bool, len(open))
+	for _, e := range open {
+		here[e.ID] = true
+	}
+	for _, e := range f.open {
+		if here[e.ID] {
+			continue
+		}
+		if now, ok := f.a.client.Entry(e.ID); ok {
+			f.entry(now)
+		}
+	}
+	f.open = open
 }
 
 // quality leaves out that time passes: readers know that.

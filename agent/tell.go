@@ -79,7 +79,7 @@ func connectionOf(s chatsdk.Status, retryAt time.Time) Connection {
 	return c
 }
 
-// outboxOf lists the newest open and parked entries, and the settled ones, in the order of the queue.
+// outboxOf lists open and parked entries, and settled ones, in the order of the queue.
 func outboxOf(s chatsdk.Status, open, settled []outbox.Entry) Outbox {
 	q := s.Queue
 	o := Outbox{
@@ -89,7 +89,7 @@ func outboxOf(s chatsdk.Status, open, settled []outbox.Entry) Outbox {
 	for what, n := range q.Blocked {
 		o.Blocked[string(what)] = n
 	}
-	all := slices.Concat(settled, open[max(0, len(open)-openEntries):])
+	all := slices.Concat(settled, open)
 	slices.SortStableFunc(all, func(a, b outbox.Entry) int { return cmp.Compare(a.Order, b.Order) })
 	for _, e := range all {
 		o.Entries = append(o.Entries, entryOf(e))
