@@ -23,36 +23,8 @@ func TestStoreOfTheWebPackage(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	w, err := scenario.NewRealWorld(ctx, t.TempDir(), scenario.WorldOptions{Seed: 1, Files: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := w.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
-	ada, err := w.AddClient(ctx, "ada")
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, err := agent.New(agent.Options{Client: ada.Chat, Channels: []string{scenario.Channel}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ln, err := agent.Listen("127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	served := make(chan error, 1)
-	go func() { served <- a.Serve(ln) }()
-	defer func() {
-		if err := errors.Join(a.Close(), <-served); err != nil {
-			t.Error(err)
-		}
-	}()
-
-	cmd := exec.CommandContext(ctx, node, "testdata/store.mjs", agent.Address(ln), a.Token())
+	ada, a, address := onSockets(ctx, t)
+	cmd := exec.CommandContext(ctx, node, "testdata/store.mjs", address, a.Token())
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	in, err := cmd.StdinPipe()
@@ -92,4 +64,38 @@ func TestStoreOfTheWebPackage(t *testing.T) {
 	if err := cmd.Wait(); err != nil || asked != 4 {
 		t.Errorf("node: %v after %d of 4 steps\n%s", err, asked, stderr.String())
 	}
+}
+
+// onSockets is an agent of a client of a server, all on loopback.
+func onSockets(ctx context.Context, t *testing.T) (*scenario.Client, *agent.Agent, string) {
+	t.Helper()
+	w, err := scenario.NewRealWorld(ctx, t.TempDir(), scenario.WorldOptions{Seed: 1, Files: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	ada, err := w.AddClient(ctx, "ada")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := agent.New(agent.Options{Client: ada.Chat, Channels: []string{scenario.Channel}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := agent.Listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- a.Serve(ln) }()
+	t.Cleanup(func() {
+		if err := errors.Join(a.Close(), <-served); err != nil {
+			t.Error(err)
+		}
+	})
+	return ada, a, agent.Address(ln)
 }
