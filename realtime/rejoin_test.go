@@ -179,7 +179,7 @@ func serversPauses(t *testing.T) (err error) {
 			for until := time.Now().Add(pause - 100*ms); time.Now().Before(until); time.Sleep(50 * ms) {
 				f.PathBack()
 				if n := f.Stats().Attempts - attempts; n > 0 && err == nil {
-					err = fmt.Errorf("%v: dialed %v before the pause of %v was over", c, time.Until(until), pause)
+					err = fmt.Errorf("%s: dialed %v before the pause of %v was over", c.Reason, time.Until(until), pause)
 				}
 			}
 		})
