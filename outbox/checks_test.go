@@ -394,3 +394,23 @@ func checkRetry(t *testing.T) error {
 	}
 	return errors.Join(isState(q, b[0], outbox.Cancelled), isStored(f, "a", a...))
 }
+
+// checkNextConnection has one connection follow on another before the queue looks: what is under way on the first, which
+// answers nothing, is sent on the second at once.
+func checkNextConnection(t *testing.T) error {
+	f := newFake()
+	f.before = func(ctx context.Context, n int) error {
+		if n > 1 {
+			return nil
+		}
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	q := start(t, outbox.Options{Send: f.Send})
+	enqueue(t, q, "a", 2)
+	q.SetReady(true)
+	synctest.Wait()
+	q.SetReady(false)
+	q.SetReady(true)
+	return drained(q, 10*time.Millisecond)
+}

@@ -39,6 +39,7 @@ const (
 	BugHandedLost       = bugHandedLost
 	BugHandedOvertakes  = bugHandedOvertakes
 	BugStoreUntried     = bugStoreUntried
+	BugQuickReady       = bugQuickReady
 	LastBug             = bugLast
 )
 

@@ -40,11 +40,12 @@ type owner struct {
 	waiting  int                // what it has that there was no room for
 	callers  int                // who were told of the last commit, or waited for the next one then
 
-	up    context.Context // ends when the queue stops being ready
-	down  context.CancelFunc
-	isUp  bool
-	timer *time.Timer
-	gen   int // counts the times that up was made
+	up     context.Context // ends when the queue stops being ready
+	down   context.CancelFunc
+	isUp   bool
+	losses int // Queue.losses that were acted on
+	timer  *time.Timer
+	gen    int // counts the times that up was made
 }
 
 func newOwner(q *Queue) owner {
@@ -177,13 +178,17 @@ func gather(callers int, pending func() int) (looks int) {
 func (o *owner) takeRequests() {
 	q := o.q
 	q.mu.Lock()
-	requests, ready := q.requests, q.ready
+	requests, ready, losses := q.requests, q.ready, q.losses
 	o.window = q.opts.Window
 	if q.window > 0 {
 		o.window = min(q.window, o.window)
 	}
 	q.requests = nil
 	q.mu.Unlock()
+	if losses != o.losses && planted != bugQuickReady {
+		o.losses = losses
+		o.setUp(false) // also where there is another connection by now
+	}
 	o.setUp(ready)
 	if len(requests) == 0 {
 		o.callers = 0

@@ -18,6 +18,7 @@ const (
 	bugHandedLost           // what was handed over is done with, whatever came of it
 	bugHandedOvertakes      // what fits is taken before what waits for room
 	bugStoreUntried         // that the disk has space again is noticed when somebody sends something
+	bugQuickReady           // a connection that follows at once on another isn't noticed
 	bugLast                 // none: one more than the last
 )
 

@@ -21,6 +21,7 @@ var checks = map[string]func(t *testing.T) error{
 	"handed over and in doubt":      checkHandedInDoubt,
 	"handed over and no room":       checkHandedNoRoom,
 	"store is watched":              checkStoreWatched,
+	"a connection follows at once":  checkNextConnection,
 }
 
 // TestChecks runs each of them against the code as it is.
@@ -50,6 +51,7 @@ var planted = map[outbox.Bug]string{
 	outbox.BugHandedLost:       "handed over and in doubt",
 	outbox.BugHandedOvertakes:  "handed over and no room",
 	outbox.BugStoreUntried:     "store is watched",
+	outbox.BugQuickReady:       "a connection follows at once",
 }
 
 // TestPlantedBugsAreFound switches each bug on and demands that its check fails.

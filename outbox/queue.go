@@ -31,6 +31,7 @@ type Queue struct {
 	started   bool
 	closed    bool
 	ready     bool
+	losses    int // times that ready ended: the owner may come to it when the next connection is there
 	signedOut bool
 	window    int // 0: Options.Window
 	requests  []request
@@ -130,6 +131,9 @@ func (q *Queue) SetReady(ready bool) {
 func (q *Queue) setReady(ready bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.ready && !ready {
+		q.losses++
+	}
 	q.ready = ready
 }
 
