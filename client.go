@@ -49,7 +49,8 @@ type Client struct {
 	cutOff atomic.Bool               // the server couldn't be reached, and hasn't been since
 	trying atomic.Pointer[time.Time] // since when the server is tried that wasn't reached since; nil once it was
 
-	ready sync.Mutex // held over looking at the connection and telling queue and inbox, neither of which blocks
+	ready  sync.Mutex // held over looking at the connection and telling queue and inbox, neither of which blocks
+	byHTTP bool       // the queue was told to send by HTTP; guarded by ready
 
 	mu       sync.Mutex // guards what follows; never held over a call into a part
 	closed   bool

@@ -25,6 +25,7 @@ const (
 	StaleWay           = bugStaleWay
 	Herd               = bugHerd
 	OldAdvice          = bugOldAdvice
+	HTTPHolds          = bugHTTPHolds
 )
 
 // Plant turns a mistake on until the returned function is called.

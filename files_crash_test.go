@@ -259,6 +259,7 @@ func TestPlantedBugsAreFound(t *testing.T) {
 		{"stale way", "TestHTTPIsKnownToWorkOnlySinceTheLoss", chatsdk.StaleWay, wordFromBefore},
 		{"herd", "TestClientsOfACrashedServerComeBackApart", chatsdk.Herd, herd},
 		{"old advice", "TestAdviceIsOfThisNetwork", chatsdk.OldAdvice, adviceOfThisNetwork},
+		{"http holds", "TestConnectionTakesOverFromHTTP", chatsdk.HTTPHolds, takenOver},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			withHost(t, func(t *testing.T, h *host) {

@@ -33,6 +33,9 @@ const (
 	// httpEvery is the time between tries. They are made only while something waits, and nothing is sent for them where the
 	// monitor knows.
 	httpEvery = 5 * time.Second
+	// httpAfterWay is how long HTTP waits when the server is reached again: the connection is told of it too, and needs no
+	// longer at round trips of 300 ms.
+	httpAfterWay = time.Second
 )
 
 // account names a user of this client's server to the queue.
@@ -149,8 +152,8 @@ func (c *Client) followConnection() {
 				wasUp, lost = false, time.Now()
 			}
 		case <-c.loop.way:
-			if !wasUp && time.Since(lost) >= httpAfter {
-				retry.Reset(c.tryHTTP())
+			if !wasUp {
+				retry.Reset(max(httpAfter-time.Since(lost), httpAfterWay))
 			}
 		case <-retry.C:
 			retry.Reset(c.tryHTTP())
@@ -189,7 +192,12 @@ func (c *Client) updateReady() bool {
 	c.queue.SetWindow(window)
 	_, session := c.tokens.Tokens()
 	c.queue.SetSession(session)
-	c.queue.SetReady(session && (up && p.account == c.queue.State().Account || !up && p.http))
+	ready := session && (up && p.account == c.queue.State().Account || !up && p.http)
+	if ready && up && c.byHTTP && planted != bugHTTPHolds {
+		c.queue.SetReady(false) // what is under way by HTTP goes again over the connection, which doesn't wait for it
+	}
+	c.queue.SetReady(ready)
+	c.byHTTP = ready && !up
 	return up
 }
 

@@ -17,6 +17,7 @@ import (
 // middle is what stands between a phone and its server: it counts requests, blocks WebSockets, and spoils tokens.
 type middle struct {
 	blocked                    atomic.Bool  // WebSockets don't get through
+	swallows                   atomic.Bool  // batches neither, and nobody says so
 	spoil                      atomic.Int32 // so many of the next batches lose their token
 	batches, singles, renewals atomic.Int32
 }
@@ -36,6 +37,9 @@ func (c middleConn) Write(b []byte) (int, error) {
 		return 0, errors.New("blocked")
 	case bytes.HasPrefix(b, []byte("POST /api/messages ")):
 		c.m.batches.Add(1)
+		if c.m.swallows.Load() {
+			return len(b), nil
+		}
 		if token := []byte("Authorization: Bearer "); bytes.Contains(b, token) && c.m.spoil.Add(-1) >= 0 {
 			b = bytes.Replace(b, token, []byte("Authorization: Nobody "), 1)
 		}
@@ -160,6 +164,63 @@ func TestHTTPAfterALostAck(t *testing.T) {
 		s.wants(t, time.Second)
 		if n := m.batches.Load() - before; n != 0 {
 			t.Errorf("%d batches over HTTP beside the connection", n)
+		}
+	})
+}
+
+// TestConnectionTakesOverFromHTTP has the connection come while a batch is under way by HTTP that will have no answer: what
+// is under way is sent over the connection, which is there, and what comes behind it doesn't wait.
+func TestConnectionTakesOverFromHTTP(t *testing.T) { holds(t, takenOver) }
+
+// takenOver does that a few times: it is chance whether the queue looks between the end of the one way and the other.
+func takenOver(t *testing.T, h *host) error {
+	m := &middle{}
+	c := h.open(t, chatsdk.InMemory(), m.wrap)
+	defer c.Close()
+	if err := c.SignIn(t.Context(), "ada", password); err != nil {
+		return err
+	}
+	s := &sender{h: h, c: c, want: map[string][]string{}}
+	m.swallows.Store(true)
+	c.Connect()
+	for round := range int32(10) {
+		m.blocked.Store(true)
+		h.link.Reset()
+		s.send(t, 3, "one", "two")
+		if !until(func() bool { return m.batches.Load() > round }, 10*time.Second) {
+			return errors.New("nothing went by HTTP")
+		}
+		s.send(t, 3, "one", "two")
+		m.blocked.Store(false)
+		if !until(func() bool { return c.State().Connection.State == realtime.Connected }, 10*time.Second) {
+			return errors.New("no connection")
+		}
+		time.Sleep(2 * 100 * time.Millisecond) // a round trip, and one for whoever is refused because another overtook it
+		if left := c.State().Queue; left.Queued+left.Sending > 0 {
+			return fmt.Errorf("round %d: with a connection: %+v", round, left)
+		}
+	}
+	s.wants(t, 0)
+	if n := m.batches.Load(); n != 10 {
+		return fmt.Errorf("%d batches by HTTP in 10 rounds", n)
+	}
+	return nil
+}
+
+// TestHTTPWaitsForTheConnectionAfterAnOutage ends outages at different moments: what was queued leaves over the connection,
+// which hears of the end as soon as HTTP could be tried, and nothing leaves by HTTP.
+func TestHTTPWaitsForTheConnectionAfterAnOutage(t *testing.T) {
+	withMiddle(t, func(t *testing.T, m *middle, s *sender) {
+		s.c.Connect()
+		for i := range 20 {
+			s.h.link.Cut()
+			s.send(t, 3, "one", "two")
+			time.Sleep(6*time.Second + time.Duration(i)*37*time.Millisecond)
+			s.h.link.Heal()
+			s.wants(t, 2*time.Second)
+		}
+		if n := m.batches.Load(); n != 0 {
+			t.Errorf("%d batches by HTTP", n)
 		}
 	})
 }

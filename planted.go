@@ -50,6 +50,8 @@ const (
 	bugHerd
 	// bugOldAdvice sets time-outs by what was measured in the network before.
 	bugOldAdvice
+	// bugHTTPHolds leaves what is under way by HTTP there when the connection comes.
+	bugHTTPHolds
 )
 
 // planted is set by tests only.
