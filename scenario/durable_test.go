@@ -13,7 +13,7 @@ import (
 // TestDurableWorlds runs worlds of devices whose programs are killed and whose power fails. SOAK_SEEDS=N runs seeds 1 to
 // N, SEED=S only S, and logs every fault and every change.
 func TestDurableWorlds(t *testing.T) {
-	first, last := seeds(8)
+	first, last := seeds(t, 8)
 	replay := os.Getenv("SEED") != ""
 	atOnce := 0
 	for seed := first; seed <= last; seed++ {

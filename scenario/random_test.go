@@ -16,7 +16,7 @@ import (
 // TestRandomWorlds runs worlds of 10 clients for 10 virtual minutes. SOAK_SEEDS=N runs seeds 1 to N, with SOAK_FROM=M
 // from M on; SEED=S runs only S, and logs every fault and every change of a connection.
 func TestRandomWorlds(t *testing.T) {
-	first, last := seeds(4)
+	first, last := seeds(t, 4)
 	replay := os.Getenv("SEED") != ""
 	for seed := first; seed <= last; seed++ {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
@@ -59,7 +59,8 @@ func TestLateHealIsFound(t *testing.T) {
 }
 
 // seeds says which seeds to run: 1 to few, or as the environment says.
-func seeds(few uint64) (first, last uint64) {
+func seeds(t *testing.T, few uint64) (first, last uint64) {
+	t.Helper()
 	first, last = 1, few
 	if n, err := strconv.ParseUint(os.Getenv("SOAK_SEEDS"), 10, 64); err == nil {
 		last = n
@@ -69,6 +70,9 @@ func seeds(few uint64) (first, last uint64) {
 	}
 	if s, err := strconv.ParseUint(os.Getenv("SEED"), 10, 64); err == nil {
 		first, last = s, s
+	}
+	if last < first {
+		t.Fatalf("no seeds from %d to %d: SOAK_SEEDS is the last one", first, last)
 	}
 	return first, last
 }

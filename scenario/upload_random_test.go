@@ -13,7 +13,7 @@ import (
 // TestUploadWorlds runs random worlds of uploads. SOAK_SEEDS=N runs seeds 1 to N, with SOAK_FROM=M from M on; SEED=S runs
 // only S, and logs every fault and every change of a connection.
 func TestUploadWorlds(t *testing.T) {
-	first, last := seeds(6)
+	first, last := seeds(t, 6)
 	replay := os.Getenv("SEED") != ""
 	for seed := first; seed <= last; seed++ {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
