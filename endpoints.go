@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -51,15 +50,6 @@ func parseServer(s string) (*url.URL, error) {
 }
 
 func (e *endpoints) url(path string) string { return e.base.String() + path }
-
-// addr is where the server listens, as dialers are asked for it.
-func (e *endpoints) addr() string {
-	port := e.base.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[e.base.Scheme]
-	}
-	return net.JoinHostPort(e.base.Hostname(), port)
-}
 
 // websocket is the address of the realtime endpoint.
 func (e *endpoints) websocket() string {

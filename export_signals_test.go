@@ -6,6 +6,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/chatsdk/chatsdk/internal/dialing"
 	"github.com/chatsdk/chatsdk/quality"
 	"github.com/chatsdk/chatsdk/realtime"
 )
@@ -25,7 +26,7 @@ func (c *Client) OnExchange(x realtime.Exchange) { c.onExchange(x) }
 
 // Dial makes a connection as the client's parts do; "" is the server's address.
 func (c *Client) Dial(ctx context.Context, addr string) (net.Conn, error) {
-	return c.dial(ctx, "tcp", cmp.Or(addr, c.ep.addr()))
+	return c.dial(ctx, "tcp", cmp.Or(addr, dialing.Addr(c.ep.base)))
 }
 
 // PeerRow is something that came over the connection with a number, and what is known of the server.

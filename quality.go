@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
-	"net"
 	"time"
 
+	"github.com/chatsdk/chatsdk/internal/dialing"
 	"github.com/chatsdk/chatsdk/internal/linkwatch"
 	"github.com/chatsdk/chatsdk/quality"
 	"github.com/chatsdk/chatsdk/realtime"
@@ -70,7 +70,7 @@ func (c *Client) openQuality() (err error) {
 func (c *Client) links() func(ctx context.Context, on func(up, changed bool)) error {
 	links := c.opts.Quality.Links
 	if links == nil {
-		if c.opts.proxy == nil || isLoopback(c.ep.base.Hostname()) {
+		if c.opts.proxy == nil || dialing.IsLoopback(c.ep.base.Hostname()) {
 			return nil
 		}
 		links = systemLinks
@@ -87,12 +87,6 @@ func (c *Client) links() func(ctx context.Context, on func(up, changed bool)) er
 
 func systemLinks(ctx context.Context, on func(up, changed bool)) error {
 	return linkwatch.Watch(ctx, linkwatch.Options{}, func(e linkwatch.Event) { on(e.Up, e.Changed) })
-}
-
-// isLoopback says of a host that it is this machine, which is there without a network.
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // Quality says how good the network is: level, reach, round trips, loss, and how sure that is. Watch tells of changes.

@@ -4,11 +4,10 @@ import (
 	"context"
 	"errors"
 	"net"
-	"net/http/httptrace"
 	"slices"
 	"sync"
-	"time"
 
+	"github.com/chatsdk/chatsdk/internal/dialing"
 	"github.com/chatsdk/chatsdk/internal/tcpinfo"
 	"github.com/chatsdk/chatsdk/quality"
 )
@@ -116,7 +115,7 @@ func socketID(conn net.Conn) uint64 {
 // it goes to the server itself: a proxy's handshake says nothing of the way behind it.
 func (c *Client) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	id := c.socketNumber()
-	if addr != c.ep.addr() {
+	if addr != dialing.Addr(c.ep.base) {
 		conn, err := c.sockets.dial(ctx, network, addr)
 		if err != nil {
 			return nil, err
@@ -125,14 +124,10 @@ func (c *Client) dial(ctx context.Context, network, addr string) (net.Conn, erro
 	}
 	exchange := quality.Sample{Kind: quality.KindBegin, ID: c.quality.NextID(), Source: quality.SourceHandshake, Fresh: true}
 	c.observe(exchange)
-	var clock dialClock
-	clock.start()
-	conn, err := c.sockets.dial(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		ConnectStart: func(_, _ string) { clock.start() }, // a name was looked up before
-	}), network, addr)
+	conn, took, err := dialing.Timed(ctx, c.sockets.dial, network, addr)
 	switch {
 	case err == nil:
-		exchange.Kind, exchange.RTT, exchange.Fresh = quality.KindRoundTrip, clock.took(), false
+		exchange.Kind, exchange.RTT, exchange.Fresh = quality.KindRoundTrip, took, false
 	case errors.Is(ctx.Err(), context.Canceled): // another one was quicker, or nobody wants it any more
 		exchange.Kind = quality.KindEnd
 	case planted == bugQuietDials && quality.CauseOf(err) == quality.CauseTimeout:
@@ -153,23 +148,4 @@ func (c *Client) socketNumber() uint64 {
 		return 1
 	}
 	return c.quality.NextID()
-}
-
-// dialClock measures the last handshake that a dial began.
-type dialClock struct {
-	mu    sync.Mutex // guards began: two addresses may be tried side by side
-	began time.Time
-}
-
-func (d *dialClock) start() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.began = time.Now()
-}
-
-// took is more than 0: clocks are coarse on some systems.
-func (d *dialClock) took() time.Duration {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return max(time.Since(d.began), 1)
 }

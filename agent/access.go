@@ -6,9 +6,10 @@ import (
 	"mime"
 	"net"
 	"net/http"
-	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/chatsdk/chatsdk/internal/dialing"
 )
 
 // policy is the page's: everything comes from the agent, nothing is inline, nobody may frame it.
@@ -66,12 +67,7 @@ func ownHost(r *http.Request) bool {
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
 	}
-	return isLoopback(strings.TrimSuffix(strings.TrimPrefix(host, "["), "]"))
-}
-
-func isLoopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return strings.EqualFold(host, "localhost") || err == nil && ip.IsLoopback() && ip.Zone() == ""
+	return dialing.IsLoopback(strings.TrimSuffix(strings.TrimPrefix(host, "["), "]"))
 }
 
 // withToken lets through who has the token, for as long as the agent isn't closed.

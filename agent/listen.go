@@ -8,6 +8,8 @@ import (
 	"os"
 	"strings"
 	"syscall"
+
+	"github.com/chatsdk/chatsdk/internal/dialing"
 )
 
 // ErrNotLocal says that an address is one that other machines reach, or no address at all.
@@ -23,7 +25,7 @@ func Listen(addr string) (net.Listener, error) {
 		return listenUnix(path)
 	}
 	host, port, err := net.SplitHostPort(addr)
-	if err != nil || !isLoopback(host) {
+	if err != nil || !dialing.IsLoopback(host) {
 		return nil, fmt.Errorf("%w; not %q", ErrNotLocal, addr)
 	}
 	if strings.EqualFold(host, "localhost") {

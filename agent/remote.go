@@ -15,6 +15,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/chatsdk/chatsdk/internal/dialing"
 )
 
 // ErrNone says that no agent runs for a folder.
@@ -85,7 +87,7 @@ func Find(dir string) (Info, error) {
 	case i.Schema != schema:
 		return Info{}, fmt.Errorf("read %s: schema %d isn't known here", f.Name(), i.Schema)
 	case strings.HasPrefix(i.Address, unixPrefix):
-	case err != nil || u.Scheme != "http" || !isLoopback(u.Hostname()): // nobody else gets the token
+	case err != nil || u.Scheme != "http" || !dialing.IsLoopback(u.Hostname()): // nobody else gets the token
 		return Info{}, fmt.Errorf("read %s: %w", f.Name(), ErrNotLocal)
 	}
 	return i, nil

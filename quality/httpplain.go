@@ -5,12 +5,13 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"errors"
-	"net"
 	"net/http"
 	"net/http/httptrace"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/chatsdk/chatsdk/internal/dialing"
 )
 
 const (
@@ -93,11 +94,7 @@ func waitPlain(ctx context.Context, failed <-chan struct{}) (late bool) {
 
 // knock says whether somebody takes a connection at the server's port.
 func (p *httpProber) knock(ctx context.Context) bool {
-	port := p.url.Port()
-	if port == "" {
-		port = "443"
-	}
-	conn, err := p.connect(ctx, "tcp", net.JoinHostPort(p.url.Hostname(), port))
+	conn, err := p.connect(ctx, "tcp", dialing.Addr(p.url))
 	if err != nil {
 		return false
 	}

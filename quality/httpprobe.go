@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/chatsdk/chatsdk/internal/dialing"
 )
 
 const (
@@ -149,21 +151,12 @@ func (p *httpProber) connect(ctx context.Context, network, addr string) (net.Con
 	defer p.dials.Done()
 	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
-	var mu sync.Mutex // guards began: two addresses may be tried side by side
-	began := time.Now()
-	conn, err := p.dial(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{ConnectStart: func(_, _ string) {
-		mu.Lock()
-		began = time.Now() // a name was looked up before
-		mu.Unlock()
-	}}), network, addr)
+	conn, took, err := dialing.Timed(ctx, p.dial, network, addr)
 	if err != nil {
 		return nil, err
 	}
-	mu.Lock()
-	took := time.Since(began)
-	mu.Unlock()
 	if connected, ok := ctx.Value(connectedKey{}).(func(time.Duration)); ok && connected != nil {
-		connected(max(took, 1)) // clocks are coarse on some systems
+		connected(took)
 	}
 	return conn, nil
 }

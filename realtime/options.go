@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/chatsdk/chatsdk/internal/backoff"
+	"github.com/chatsdk/chatsdk/internal/dialing"
 )
 
 // Protocol is the encoding of commands and replies. The zero value is JSON.
@@ -152,22 +153,18 @@ func (o Options) endpoint() (endpoint, error) {
 		return endpoint{}, errors.New("realtime: URL can't be parsed") // err would repeat a password in it
 	}
 	e := endpoint{host: u.Hostname()}
-	port := "80"
 	switch u.Scheme {
 	case "ws", "http":
 		u.Scheme = "http"
 	case "wss", "https":
-		u.Scheme, port, e.secure = "https", "443", true
+		u.Scheme, e.secure = "https", true
 	default:
 		return endpoint{}, fmt.Errorf("realtime: URL scheme %q is not ws or wss", u.Scheme)
 	}
 	if e.host == "" {
 		return endpoint{}, errors.New("realtime: URL has no host")
 	}
-	if u.Port() != "" {
-		port = u.Port()
-	}
-	e.addr = net.JoinHostPort(e.host, port)
+	e.addr = dialing.Addr(u)
 	if o.Protocol == Protobuf {
 		q := u.Query()
 		q.Set("cf_protocol", "protobuf")

@@ -19,7 +19,7 @@ import (
 var leaves = []string{"quality", "token", "api", "realtime", "outbox", "inbox", "upload"}
 
 // tools are internal packages that any of ours may use: standard library only, held by standardOnly.
-var tools = []string{"internal/backoff", "internal/notify", "internal/rto"}
+var tools = []string{"internal/backoff", "internal/dialing", "internal/notify", "internal/rto"}
 
 // signals are internal packages that tell what this machine's kernel knows of the network. golang.org/x/sys comes with them.
 var signals = []string{"internal/tcpinfo", "internal/linkwatch"}
@@ -50,15 +50,15 @@ var mayImport = map[string][]string{
 	"web":           nil,
 	"cmd/...":       {"..."},
 	"examples/...":  append([]string{".", "profile", "web"}, leaves...),
-	"internal/wire": nil, "internal/backoff": nil, "internal/notify": nil, "internal/rto": nil,
+	"internal/wire": nil, "internal/backoff": nil, "internal/dialing": nil, "internal/notify": nil, "internal/rto": nil,
 	"internal/bubble": nil, "internal/archtest": nil, "internal/sqlitefile": nil,
 	"internal/tcpinfo": nil, "internal/linkwatch": nil, "internal/netns": nil,
-	"internal/doctor":     {"profile", "token"}, // for the command line; looks at a client's files and not at its code
-	"profile/profiletest": nil,                  // a disk that fails, for whoever opens a profile on it
+	"internal/doctor":     {"profile", "token", "internal/dialing"}, // for the command line; looks at a client's files and not at its code
+	"profile/profiletest": nil,                                      // a disk that fails, for whoever opens a profile on it
 }
 
 // standardOnly packages reach nothing outside the standard library, however far.
-var standardOnly = []string{"faultnet", "internal/backoff", "internal/notify", "internal/rto", "internal/wire", "internal/bubble"}
+var standardOnly = []string{"faultnet", "internal/backoff", "internal/dialing", "internal/notify", "internal/rto", "internal/wire", "internal/bubble"}
 
 // testKits may import testing; everything else that isn't a test must run where there is no test.
 var testKits = []string{"internal/bubble", "internal/netns", "server/storetest", "token/tokentest", "inbox/inboxtest", "outbox/outboxtest", "upload/uploadtest"}

@@ -18,6 +18,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/chatsdk/chatsdk/internal/dialing"
 	"github.com/chatsdk/chatsdk/profile"
 )
 
@@ -155,7 +156,7 @@ func (r *run) network(ctx context.Context) (portal Check) {
 	if r.Server == nil {
 		server = []Check{{Outcome: Skipped, Seen: "no server is known; give --server"}}
 	} else {
-		r.host, r.port = hostPort(r.Server)
+		r.host, r.port = dialing.HostPort(r.Server)
 	}
 	dns := r.step(ctx, DNS, r.dns, server...)
 	tcp := r.step(ctx, TCP, r.tcp, dns)
@@ -229,15 +230,6 @@ func (c Check) skips() Check {
 	s := skip("not looked at, since %s failed", c.Name)
 	s.because = c.Name
 	return s
-}
-
-// hostPort takes an address apart, with the scheme's port where it names none.
-func hostPort(u *url.URL) (host, port string) {
-	port = u.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
-	}
-	return u.Hostname(), port
 }
 
 // timedOut says whether an error is the end of a time limit.
