@@ -46,6 +46,7 @@ type Client struct {
 	once   sync.Once
 	err    error // of Close
 
+	effort atomic.Int64              // the present realtime.Profile
 	cutOff atomic.Bool               // the server couldn't be reached, and hasn't been since
 	trying atomic.Pointer[time.Time] // since when the server is tried that wasn't reached since; nil once it was
 
@@ -74,7 +75,7 @@ func Open(ctx context.Context, opts Options) (*Client, error) {
 	}
 	c := &Client{opts: opts, log: opts.Logger, channels: map[string]*channel{}}
 	c.transfers.zero, c.peer.ask = time.Now(), make(chan uint64, 1)
-	c.peer.thrifty.Store(opts.Profile == realtime.Background)
+	c.effort.Store(int64(opts.Profile))
 	c.loop.init()
 	c.up.init()
 	c.sockets.dial, c.opts.DialContext = c.loop.gate.watching(opts.DialContext), c.dial
@@ -279,10 +280,13 @@ func (c *Client) moved() {
 // SetProfile changes how much effort goes into being quick: realtime.Foreground while somebody is waiting,
 // realtime.Background while nobody is.
 func (c *Client) SetProfile(p realtime.Profile) {
+	c.effort.Store(int64(p))
 	c.rt.SetProfile(p)
-	c.peer.thrifty.Store(p == realtime.Background)
 	c.quality.SetEffort(effortOf(p))
 }
+
+// profile is the present one.
+func (c *Client) profile() realtime.Profile { return realtime.Profile(c.effort.Load()) }
 
 // CreateChannel makes a channel. A private one answers only its members, of which the caller is one.
 func (c *Client) CreateChannel(ctx context.Context, name string, private bool, members ...string) error {

@@ -10,6 +10,9 @@ import (
 func (c *Client) DialTime() time.Duration   { return c.dialTime() }
 func (c *Client) AnswerTime() time.Duration { return c.answerTime() }
 
+// Turn draws when to try a server that is back and was down for a time.
+func (c *Client) Turn(down time.Duration) time.Duration { return c.turn(down) }
+
 // ObserveUpload tells the monitor of a transfer on the way up.
 func (c *Client) ObserveUpload(bytes int64, took time.Duration) {
 	c.quality.Observe(quality.Sample{Kind: quality.KindTransfer, Bytes: bytes, Took: took})

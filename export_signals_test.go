@@ -44,14 +44,13 @@ func PeerAsks(rows []PeerRow) (asks []bool) {
 	now := time.Now()
 	for _, r := range rows {
 		p.connected(map[bool][]string{false: {"message.send", "net.stats"}}[r.Unable])
-		p.thrifty.Store(r.Thrifty)
 		if r.Refused {
 			p.refused.Store(r.Socket)
 		}
 		now = now.Add(r.After)
 		p.heard(realtime.Exchange{
 			Kind: realtime.ExchangeHeard, Conn: &socket{id: r.Socket}, At: now, Frames: r.Frames, Received: r.Bytes,
-		})
+		}, map[bool]realtime.Profile{true: realtime.Background}[r.Thrifty])
 		asks = append(asks, len(p.ask) == 1)
 		if len(p.ask) == 1 {
 			<-p.ask

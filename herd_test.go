@@ -60,3 +60,29 @@ func herd(t *testing.T, h *host) error {
 }
 
 func TestClientsOfACrashedServerComeBackApart(t *testing.T) { holds(t, herd) }
+
+// TestTurnsAreOfThePresentProfile draws turns after the profile has changed.
+func TestTurnsAreOfThePresentProfile(t *testing.T) {
+	withHost(t, func(t *testing.T, h *host) {
+		p := h.phone(t, 1, measureOnly(false, realtime.Foreground))
+		defer p.Close()
+		for _, c := range []struct {
+			profile      realtime.Profile
+			down, within time.Duration
+		}{
+			{realtime.Background, 10 * time.Second, 5 * time.Second},
+			{realtime.Foreground, 10 * time.Second, time.Second},
+			{realtime.Foreground, 2 * time.Minute, 6 * time.Second},
+			{realtime.Background, time.Hour, 30 * time.Second},
+		} {
+			p.SetProfile(c.profile)
+			most := time.Duration(0)
+			for range 100 {
+				most = max(most, p.Turn(c.down))
+			}
+			if most < c.within*4/5 || most >= c.within {
+				t.Errorf("%v, down for %v: the last of 100 comes after %v, want just within %v", c.profile, c.down, most, c.within)
+			}
+		}
+	})
+}

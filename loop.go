@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/chatsdk/chatsdk/quality"
-	"github.com/chatsdk/chatsdk/realtime"
 )
 
 // loop is what the client does about what the monitor knows. QualityOptions.MeasureOnly leaves it open: then nothing of it
@@ -19,9 +18,9 @@ type loop struct {
 	way  chan struct{} // 1-buffered: the server is reached again
 
 	back  time.Time                 // when everybody was last told to try at once; of followQuality's goroutine, as what follows
-	down  time.Time                 // since when the server is down; zero if it isn't
+	since time.Time                 // when the reach became what it is
 	rand  *rand.Rand                // when to try a server that is back
-	later *time.Timer               // then; nil if that isn't to come
+	later <-chan time.Time          // then; nil if that isn't to come
 	moved atomic.Pointer[time.Time] // when the network was last told to be another one; nil if it never was
 }
 
@@ -44,16 +43,13 @@ var watchQuality = func(c *Client) <-chan quality.Change { return c.quality.Foll
 func (c *Client) followQuality() {
 	changes := watchQuality(c)
 	open := true
-	defer c.loop.stopLater()
+	c.loop.since = time.Now()
 	for {
-		var turn <-chan time.Time
-		if c.loop.later != nil {
-			turn = c.loop.later.C
-		}
 		select {
-		case <-turn:
+		case <-c.loop.later:
 			c.loop.later = nil
-			c.serverBack()
+			c.tryServer()
+			c.tellPathBack()
 		case change, ok := <-changes:
 			if !ok {
 				return
@@ -87,38 +83,14 @@ func (c *Client) probeDial(dial dialFunc) dialFunc {
 
 // followEdge acts on what the gate doesn't tell.
 func (c *Client) followEdge(change quality.Change) {
-	if down := change.Reach == quality.ReachServerDown; down && c.loop.down.IsZero() {
-		c.loop.down = time.Now()
-	} else if !down && change.Reach != quality.ReachOnline {
-		c.loop.down = time.Time{}
+	if change.Reach == change.FromReach {
+		return
 	}
-	if change.Reach != quality.ReachOnline {
-		c.loop.stopLater()
-	}
+	lasted := time.Since(c.loop.since)
+	c.loop.since, c.loop.later = time.Now(), nil
 	switch change.Edge() {
 	case quality.EdgeOnline:
-		// At the end of an outage the server's machine answers a round trip before the server: that isn't one that was down.
-		if change.FromReach == quality.ReachServerDown && time.Since(c.loop.down) > sameReturn && planted != bugHerd {
-			c.loop.later = time.NewTimer(c.loop.turn(c.opts.Profile))
-			return
-		}
-		c.loop.down = time.Time{}
-		switch change.FromReach {
-		case quality.ReachCaptive, quality.ReachServerDown: // the gate was open
-			if time.Since(c.loop.back) > sameReturn {
-				c.wayBack()
-			}
-		case quality.ReachUnknown: // nothing is known to have died
-			c.tokens.NetworkChanged()
-			c.uploadsBack()
-		case quality.ReachOffline, quality.ReachOnline: // the gate tells
-		}
-		if planted == bugEdgeKicksLive || planted == bugOfflineDisconnects {
-			c.rt.Disconnect()
-			c.rt.Connect()
-		}
-		c.rt.PathBack()
-		poke(c.loop.way)
+		c.followReturn(change.FromReach, lasted)
 	case quality.EdgeOffline:
 		if planted == bugOfflineDisconnects {
 			c.rt.Disconnect()
@@ -129,36 +101,52 @@ func (c *Client) followEdge(change quality.Change) {
 	}
 }
 
-// Clients of a server that was down try it again within a time that is the longer the longer it was: they all see it come
-// back, and it has to take all of them. leastTurn is what a restart costs at most.
+// followReturn acts on the server being reached, after what was there instead and how long that lasted.
+func (c *Client) followReturn(from quality.Reach, lasted time.Duration) {
+	switch from {
+	case quality.ReachServerDown: // the gate was open
+		// At the end of an outage the server's machine answers a round trip before the server: that isn't one that was down.
+		if lasted > sameReturn && planted != bugHerd {
+			c.loop.later = time.After(c.turn(lasted))
+			return
+		}
+		c.tryServer()
+	case quality.ReachCaptive: // and here
+		c.tryServer()
+	case quality.ReachUnknown: // nothing is known to have died
+		c.tokens.NetworkChanged()
+		c.uploadsBack()
+	case quality.ReachOffline, quality.ReachOnline: // the gate tells
+	}
+	if planted == bugEdgeKicksLive || planted == bugOfflineDisconnects {
+		c.rt.Disconnect()
+		c.rt.Connect()
+	}
+	c.tellPathBack()
+}
+
+// Clients of a server that was down try it again within the spread of their profile, or within a time that is the longer the
+// longer it was down: they all see it come back, and it has to take all of them.
 const (
-	leastTurn, thriftyTurn, mostTurn = time.Second, 5 * time.Second, 30 * time.Second
-	turnShare                        = 20
+	mostTurn  = 30 * time.Second
+	turnShare = 20
 )
 
-// turn draws when to try a server that is back.
-func (l *loop) turn(p realtime.Profile) time.Duration {
-	within := leastTurn
-	if p == realtime.Background {
-		within = thriftyTurn
-	}
-	within = min(max(within, time.Since(l.down)/turnShare), mostTurn)
-	l.down = time.Time{}
-	return time.Duration(l.rand.Int64N(int64(within)))
+// turn draws when to try a server that is back and was down for a time.
+func (c *Client) turn(down time.Duration) time.Duration {
+	within := min(max(c.profile().Effort().Spread, down/turnShare), mostTurn)
+	return time.Duration(c.loop.rand.Int64N(int64(within)))
 }
 
-func (l *loop) stopLater() {
-	if l.later != nil {
-		l.later.Stop()
-		l.later = nil
-	}
-}
-
-// serverBack has everybody try the server, which was down.
-func (c *Client) serverBack() {
+// tryServer has everybody but the connection try at once, unless they were just told to.
+func (c *Client) tryServer() {
 	if time.Since(c.loop.back) > sameReturn {
 		c.wayBack()
 	}
+}
+
+// tellPathBack tells the connection, and whatever looks for a way by HTTP.
+func (c *Client) tellPathBack() {
 	c.rt.PathBack()
 	poke(c.loop.way)
 }
@@ -196,41 +184,31 @@ func (c *Client) back() {
 	c.uploadsBack()
 }
 
-// knownAdvice is the monitor's, if it has measured the network that the client is in now.
-func (c *Client) knownAdvice() (a quality.Advice, ok bool) {
+// knownAdvice is the monitor's, if it has measured the network that the client is in now, and else all zero.
+func (c *Client) knownAdvice() quality.Advice {
 	if !c.loopClosed() {
-		return a, false
+		return quality.Advice{}
 	}
-	a = c.quality.Advice()
-	moved := c.loop.moved.Load()
-	return a, a.Known && (moved == nil || c.quality.State().At.After(*moved) || planted == bugOldAdvice)
+	a, moved := c.quality.Advice(), c.loop.moved.Load()
+	if a.Known && (moved == nil || c.quality.State().At.After(*moved) || planted == bugOldAdvice) {
+		return a
+	}
+	return quality.Advice{}
 }
 
 // answerTime is how long an answer may take on an open connection, 0 if nothing is known. The API goes by it while it has
 // no measure of its own.
-func (c *Client) answerTime() time.Duration {
-	a, ok := c.knownAdvice()
-	if !ok {
-		return 0
-	}
-	return a.Attempt
-}
+func (c *Client) answerTime() time.Duration { return c.knownAdvice().Attempt }
 
 // dialTime is how long a new connection and its first answer may take, 0 if nothing is known. The connection goes by it
 // until it has an answer of its own.
-func (c *Client) dialTime() time.Duration {
-	a, ok := c.knownAdvice()
-	if !ok {
-		return 0
-	}
-	return a.Handshake
-}
+func (c *Client) dialTime() time.Duration { return c.knownAdvice().Handshake }
 
 // firstChunk is how many bytes take some 2 s on the way up, 0 if transfers told nothing yet. Uploads go by it until they
 // have measured a rate.
 func (c *Client) firstChunk() int64 {
-	if a, ok := c.knownAdvice(); ok && c.quality.State().Goodput.Up > 0 {
-		return a.ChunkUp
+	if c.quality.State().Goodput.Up > 0 {
+		return c.knownAdvice().ChunkUp
 	}
 	return 0
 }

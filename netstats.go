@@ -28,7 +28,6 @@ const (
 // peer asks the server what it counts of the connection: our own counters see nothing of what is lost on the way down.
 type peer struct {
 	allowed atomic.Bool   // the server of the present connection can tell
-	thrifty atomic.Bool   // in the background
 	socket  atomic.Uint64 // of the present connection
 	refused atomic.Uint64 // the socket that nobody counts for
 	ask     chan uint64   // 1-buffered: the socket to ask about
@@ -44,7 +43,7 @@ func (p *peer) connected(capabilities []string) {
 }
 
 // heard takes what has come over the connection, and has the server asked if that is worth it.
-func (p *peer) heard(x realtime.Exchange) {
+func (p *peer) heard(x realtime.Exchange, profile realtime.Profile) {
 	id := socketID(x.Conn)
 	if p.socket.Swap(id) != id {
 		p.frames, p.bytes, p.asked = x.Frames, x.Received, x.At
@@ -54,7 +53,7 @@ func (p *peer) heard(x realtime.Exchange) {
 		return
 	}
 	every := peerEvery
-	if p.thrifty.Load() {
+	if profile == realtime.Background {
 		every = peerEveryThrifty
 	}
 	if x.At.Sub(p.asked) < every {

@@ -31,14 +31,14 @@ func (c *Client) onExchange(x realtime.Exchange) {
 	case realtime.ExchangeAnswered:
 		s.Kind, s.RTT = quality.KindRoundTrip, max(x.RTT, 1)
 		s.Loaded = x.Loaded || c.transfers.beside(x.RTT)
-		c.peer.heard(x)
+		c.peer.heard(x, c.profile())
 	case realtime.ExchangeLost:
 		s.Kind, s.Cause = quality.KindFailure, quality.CauseTimeout
 	case realtime.ExchangeDropped:
 		s.Kind = quality.KindEnd
 	case realtime.ExchangeHeard:
 		s.Kind = quality.KindInbound
-		c.peer.heard(x)
+		c.peer.heard(x, c.profile())
 	case realtime.ExchangeDown:
 		s.Kind, s.Socket = quality.KindDrop, socketID(x.Conn)
 	}
