@@ -229,8 +229,7 @@ func (c *Client) onRoundTrip(rtt time.Duration, err error) {
 func (c *Client) Connect() {
 	now := time.Now()
 	c.trying.CompareAndSwap(nil, &now)
-	c.probing.want()
-	c.loop.gate.setLooking(true)
+	c.wantServer(true)
 	c.rt.Connect()
 }
 
@@ -238,8 +237,7 @@ func (c *Client) Connect() {
 // in the same moment may still leave. Watch tells when the connection is closed.
 func (c *Client) Disconnect() {
 	c.trying.Store(nil)
-	c.probing.rest()
-	c.loop.gate.setLooking(false)
+	c.wantServer(false)
 	c.rt.Disconnect()
 }
 

@@ -137,10 +137,10 @@ func (c *Client) followConnection() {
 				c.cutOff.Store(true)
 			}
 			c.followReach(change)
-			c.probing.follow(change)
-			if change.To == realtime.Failed {
-				c.loop.gate.setLooking(false)
+			if change.To == realtime.Failed { // there will be no other attempt
+				c.wantServer(false)
 			}
+			c.probing.follow(change)
 			up := c.updateReady()
 			c.loop.gate.setUp(up)
 			switch {

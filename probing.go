@@ -21,6 +21,16 @@ type probing struct {
 	timer  *time.Timer
 }
 
+// wantServer says whether the client is to be connected: the monitor looks for the server then, which the gate goes by.
+func (c *Client) wantServer(on bool) {
+	if on {
+		c.probing.want()
+	} else {
+		c.probing.rest()
+	}
+	c.loop.gate.setLooking(on)
+}
+
 // want lets the monitor ask, as soon as the connection that is begun now has had its chance.
 func (p *probing) want() {
 	p.mu.Lock()
@@ -54,12 +64,9 @@ func (p *probing) rest() {
 	}
 }
 
-// follow begins once the first attempt is over, and ends where there will be no other: nobody wants the server then.
+// follow begins once the first attempt is over.
 func (p *probing) follow(change realtime.Change) {
-	switch {
-	case change.To == realtime.Failed:
-		p.rest()
-	case change.Attempt > 0, change.To == realtime.Connected:
+	if change.Attempt > 0 || change.To == realtime.Connected {
 		p.begin()
 	}
 }
