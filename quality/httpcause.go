@@ -27,9 +27,14 @@ func judge(res *http.Response, challenge string) Cause {
 	return CausePortal
 }
 
-// causeOf says what it means that there was no answer.
-func causeOf(err error) Cause {
+// CauseOf says what a failed attempt to reach the server tells of the network, for Sample.Cause: no route is
+// CauseUnreachable, the certificate of somebody else CausePortal, no answer in time and a name that can't be resolved
+// CauseTimeout, and anything else CauseRefused, since somebody was there to refuse, cut, or talk nonsense. An attempt that
+// its caller gave up tells nothing: don't ask. A nil error is no cause: 0.
+func CauseOf(err error) Cause {
 	switch {
+	case err == nil:
+		return 0
 	case isAny(err, syscall.ENETUNREACH, syscall.ENETDOWN):
 		return CauseUnreachable
 	case isSomebodyElse(err):

@@ -174,7 +174,7 @@ func (p *httpProber) ask(ctx context.Context, t *http.Transport) Outcome {
 	began := time.Now()
 	res, err := t.RoundTrip(req)
 	if err != nil {
-		return Outcome{Cause: causeOf(err)}
+		return Outcome{Cause: CauseOf(err)}
 	}
 	defer res.Body.Close()
 	if cause := judge(res, challenge); cause != 0 {
