@@ -55,9 +55,9 @@ var loopTrials = []trial{
 	{"address change, foreground", addressChange(realtime.Foreground), []figure{{stored, 1, phase, -phase}}},
 	{"address change, background", addressChange(realtime.Background), []figure{{stored, 1, 0, 1.4}}},
 	// The monitor's pings go over the connection, which finds out by them that it is dead, with the loop open, too.
-	{"address change, foreground, nothing to say", idleChange(realtime.Foreground), []figure{{connected, 0.9, phase, -phase}}},
-	{"address change, background, nothing to say", idleChange(realtime.Background), []figure{{connected, 0.9, 0, 1.4}}},
-	{"address change to a long path", longerPath, []figure{{connected, 4.6, 0, 4}}},
+	{"address change, foreground, nothing to say", idleChange(realtime.Foreground, 100*time.Millisecond), []figure{{connected, 0.9, phase, -phase}}},
+	{"address change, background, nothing to say", idleChange(realtime.Background, 100*time.Millisecond), []figure{{connected, 0.9, 0, 1.4}}},
+	{"address change to a long path", idleChange(realtime.Foreground, 900*time.Millisecond), []figure{{connected, 4.6, 0, 4}}},
 	{"outage of 60 s", needlessTries, []figure{
 		{"dials beside the monitor's", 30, 0, 40}, {"refreshes that failed", 1, 0, 1}, {"s until all is sent", 1.8, resumes, -1},
 	}},
@@ -149,12 +149,14 @@ func addressChange(profile realtime.Profile) func(*testing.T, *host, bool, uint6
 	}
 }
 
-// idleChange is addressChange where nobody says anything.
-func idleChange(profile realtime.Profile) func(*testing.T, *host, bool, uint64) []float64 {
+// idleChange is addressChange where nobody says anything, to a network with a round trip of rtt: where that is 900 ms, an
+// attempt takes longer than the path before asked for.
+func idleChange(profile realtime.Profile, rtt time.Duration) func(*testing.T, *host, bool, uint64) []float64 {
 	return func(t *testing.T, h *host, open bool, seed uint64) []float64 {
 		p := h.phone(t, seed, measureOnly(open, profile))
 		defer p.Close()
 		settled(seed, 30*time.Second)
+		h.link.Set(faultnet.Symmetric(rtt))
 		h.link.Strand(true, true)
 		changed := time.Now()
 		p.links(true, true)
@@ -163,22 +165,6 @@ func idleChange(profile realtime.Profile) func(*testing.T, *host, bool, uint64) 
 		}
 		return []float64{time.Since(changed).Seconds()}
 	}
-}
-
-// longerPath is idleChange to a network with a round trip of 900 ms, where an attempt takes longer than the path before asked
-// for.
-func longerPath(t *testing.T, h *host, open bool, seed uint64) []float64 {
-	p := h.phone(t, seed, measureOnly(open, realtime.Foreground))
-	defer p.Close()
-	settled(seed, 30*time.Second)
-	h.link.Set(faultnet.Symmetric(900 * time.Millisecond))
-	h.link.Strand(true, true)
-	changed := time.Now()
-	p.links(true, true)
-	for !p.connectedSince(changed) {
-		time.Sleep(5 * time.Millisecond)
-	}
-	return []float64{time.Since(changed).Seconds()}
 }
 
 // needlessTries has everybody want something in an outage of 60 s in which the session's token runs out of its margin:

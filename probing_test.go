@@ -36,17 +36,7 @@ func TestDeadNetworkIsToldAtTheStart(t *testing.T) {
 			time.Sleep(disconnected)
 			h.link.Cut()
 			c.Connect()
-			took, err := seen(t, c, quality.ReachOffline, 4*time.Second)
-			if err != nil {
-				t.Fatal(err)
-			}
-			time.Sleep(20 * time.Second)
-			h.link.Heal()
-			back, err := seen(t, c, quality.ReachOnline, 2*time.Second)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Logf("disconnected for %v: offline after %v, online after %v", disconnected, took, back)
+			h.toldAndHealed(t, c, 4*time.Second, 20*time.Second)
 		}
 		c.Disconnect()
 		time.Sleep(time.Second)

@@ -161,6 +161,23 @@ func seen(t *testing.T, c *chatsdk.Client, want quality.Reach, within time.Durat
 	return time.Since(began), nil
 }
 
+// toldAndHealed wants a client to tell within some time that its link is cut, heals that later, and wants the return to be
+// told within 2 s.
+func (h *host) toldAndHealed(t *testing.T, c *chatsdk.Client, within, later time.Duration) {
+	t.Helper()
+	took, err := seen(t, c, quality.ReachOffline, within)
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(later)
+	h.link.Heal()
+	back, err := seen(t, c, quality.ReachOnline, 2*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("offline after %v, online after %v", took, back)
+}
+
 // TestCutIsOfflineAndHealIsOnline: a dead network is told in time in both profiles, and so is its return.
 func TestCutIsOfflineAndHealIsOnline(t *testing.T) {
 	for profile, within := range map[realtime.Profile]time.Duration{
@@ -176,17 +193,7 @@ func TestCutIsOfflineAndHealIsOnline(t *testing.T) {
 						t.Fatal(err)
 					}
 					h.link.Cut()
-					took, err := seen(t, c, quality.ReachOffline, within)
-					if err != nil {
-						t.Fatal(err)
-					}
-					time.Sleep(20 * time.Second)
-					h.link.Heal()
-					back, err := seen(t, c, quality.ReachOnline, 2*time.Second)
-					if err != nil {
-						t.Fatal(err)
-					}
-					t.Logf("offline after %v, online after %v", took, back)
+					h.toldAndHealed(t, c, within, 20*time.Second)
 				}
 			})
 		})
@@ -211,17 +218,7 @@ func TestCutIsSeenAtEachRoundTrip(t *testing.T) {
 						}
 						time.Sleep(time.Duration(i) * 110 * time.Millisecond)
 						h.link.Cut()
-						took, err := seen(t, c, quality.ReachOffline, 2*time.Second)
-						if err != nil {
-							t.Fatal(err)
-						}
-						time.Sleep(10 * time.Second)
-						h.link.Heal()
-						back, err := seen(t, c, quality.ReachOnline, 2*time.Second)
-						if err != nil {
-							t.Fatal(err)
-						}
-						t.Logf("offline after %v, online after %v", took, back)
+						h.toldAndHealed(t, c, 2*time.Second, 10*time.Second)
 					}
 				})
 			})

@@ -280,27 +280,3 @@ func TestTellingAllocatesNothing(t *testing.T) {
 		t.Errorf("nothing was taken: %+v", c.QualityStats())
 	}
 }
-
-// TestPlantedBugsOfSignalsAreFound turns each mistake on and wants the check of the named test to see it.
-func TestPlantedBugsOfSignalsAreFound(t *testing.T) {
-	for _, row := range []struct {
-		name, by string
-		bug      chatsdk.Bug
-		check    func(*testing.T, *host) error
-	}{
-		{"one name for all sockets", "TestCountersBelongToTheirSocket", chatsdk.OneSocket, countersOfEach},
-		{"dial time-outs not told", "TestDialTimeoutsAreTold", chatsdk.QuietDials, dialTimeouts},
-		{"the first call is a round trip", "TestFirstCallOfAConnectionIsNoRoundTrip", chatsdk.FreshCalls, callsOnNewConnections},
-	} {
-		t.Run(row.name, func(t *testing.T) {
-			withHost(t, func(t *testing.T, h *host) {
-				defer chatsdk.Plant(row.bug)()
-				err := row.check(t, h)
-				if err == nil {
-					t.Fatalf("%s doesn't find it", row.by)
-				}
-				t.Logf("%s: %v", row.by, err)
-			})
-		})
-	}
-}

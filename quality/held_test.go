@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,12 +16,11 @@ import (
 // is said to have changed. What is told is older then than what is asked for, and is no reason to begin anew.
 func TestHeldUpOwnerKeepsWhatItKnows(t *testing.T) {
 	for _, ask := range []bool{false, true} {
-		var hold atomic.Int64
-		sockets := func(func(uint64, quality.Counters)) { time.Sleep(time.Duration(hold.Swap(0))) }
+		sockets, hold := holdUp()
 		goes(t, run(100*ms, quality.Options{Sockets: sockets}, func(r *rig) error {
 			for i := range 5 {
 				time.Sleep(20*second + time.Duration(i)*53*ms)
-				hold.Store(int64(6 * second))
+				hold(6 * second)
 				r.m.Observe(quality.Sample{Kind: quality.KindInbound})
 				time.Sleep(second)
 				for range 20 {

@@ -195,6 +195,13 @@ func (r *rig) is(level quality.Level, reach quality.Reach) error {
 	return nil
 }
 
+// holdUp gives a monitor its counters, and holds its goroutine up for a time when it asks for them next.
+func holdUp() (sockets func(func(uint64, quality.Counters)), hold func(time.Duration)) {
+	var next atomic.Int64
+	return func(func(uint64, quality.Counters)) { time.Sleep(time.Duration(next.Swap(0))) },
+		func(d time.Duration) { next.Store(int64(d)) }
+}
+
 // call is an exchange of the application's, told as it happens.
 func (r *rig) call(rtt, server time.Duration) {
 	id := r.m.NextID()

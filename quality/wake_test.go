@@ -41,12 +41,11 @@ func TestSleepIsNoticed(t *testing.T) { goes(t, checkWake) }
 
 // A machine so busy that the monitor stands still for a while isn't offline.
 func TestStandstillIsNoSilence(t *testing.T) {
-	var hold atomic.Int64
-	sockets := func(func(uint64, quality.Counters)) { time.Sleep(time.Duration(hold.Swap(0))) }
+	sockets, hold := holdUp()
 	goes(t, run(100*ms, quality.Options{Sockets: sockets}, func(r *rig) error {
 		for i := range 20 {
 			time.Sleep(10*second + time.Duration(i)*53*ms)
-			hold.Store(int64(5 * second))
+			hold(5 * second)
 			if err := r.never(quality.ReachOffline, 10*second); err != nil {
 				return err
 			}
