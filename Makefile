@@ -30,6 +30,7 @@ WEB_INSTALL = cd web && npm ci --no-audit --no-fund
 SEEDS ?= 200
 FROM ?= 1
 DEVICE_SEEDS ?= 1000
+LOOP_SEEDS ?= 20
 TOKEN_RUNS ?= 100000
 KILLS ?= 200
 UPLOAD_MIB ?= 1024
@@ -78,7 +79,7 @@ bench: ## measurements on real sockets, beside centrifuge-js and tus-js-client (
 	if [ -f bench/js/package-lock.json ]; then cd bench/js && npm ci --no-audit --no-fund; fi
 	cd bench && $(GO) run .
 
-soak: ## the long tests: SEEDS=200 random worlds, of uploads too, and DEVICE_SEEDS=1000 with power loss, FROM=1 on, TOKEN_RUNS=100000, KILLS=200, UPLOAD_MIB=1024; or SEED=n again
+soak: ## the long tests: SEEDS=200 random worlds, of uploads too, and DEVICE_SEEDS=1000 with power loss, FROM=1 on, LOOP_SEEDS=20 of what the client gains by what it measures, TOKEN_RUNS=100000, KILLS=200, UPLOAD_MIB=1024; or SEED=n again
 	SOAK_SEEDS=$(SEEDS) SOAK_FROM=$(FROM) SEED=$(SEED) $(SOAK) -run '^TestRandomWorlds$$' ./scenario
 	SOAK_SEEDS=$(DEVICE_SEEDS) SOAK_FROM=$(FROM) SEED=$(SEED) $(SOAK) -run '^TestDurableWorlds$$' ./scenario
 	SOAK_SEEDS=$(SEEDS) SOAK_FROM=$(FROM) SEED=$(SEED) $(SOAK) -run '^TestUploadWorlds$$' ./scenario
@@ -86,6 +87,7 @@ soak: ## the long tests: SEEDS=200 random worlds, of uploads too, and DEVICE_SEE
 	UPLOAD_MIB=$(UPLOAD_MIB) UPLOAD_KILLS=$(UPLOAD_KILLS) SEED=$(SEED) $(SOAK) -run '^(TestKilledUploadGoesOn|TestUploadNeedsLittleMemory)$$' ./cmd/chatsdk
 	SOAK_SEEDS=$(SEEDS) SEED=$(SEED) $(SOAK) -run '^TestNoDuplicateEffects$$' ./api
 	TOKEN_RUNS=$(TOKEN_RUNS) SEED=$(SEED) $(SOAK) -run '^TestNoLogoutWithAValidGrant$$' ./token
+	SOAK_SEEDS=$(LOOP_SEEDS) SEED=$(SEED) $(SOAK) -run '^TestLoopPays$$' .
 	SOAK_HOURS=50 $(SOAK) -run '^TestLossyHour' ./realtime
 
 fuzz: ## each fuzz target for FUZZTIME=30s

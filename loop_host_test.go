@@ -3,6 +3,7 @@ package chatsdk_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net"
 	"sync/atomic"
@@ -26,14 +27,23 @@ type phone struct {
 	written atomic.Int64 // bytes
 }
 
-// phone makes one, signed in and connected for a while.
+// installation is a store whose device has a chosen name, by which the monitor's looks are spread.
+type installation struct {
+	chatsdk.Store
+	device string
+}
+
+func (s installation) Device() (string, error) { return s.device, nil }
+
+// phone makes one, signed in and connected for a while. Its device is another one for each seed, and the same again.
 func (h *host) phone(t *testing.T, seed uint64, opt func(*chatsdk.Options)) *phone {
 	t.Helper()
 	p := &phone{h: h}
 	dial := h.net.Dialer("phone")
 	listening := make(chan struct{})
 	o := chatsdk.Options{
-		Server: "http://server", Store: chatsdk.InMemory(), Rand: rand.New(rand.NewPCG(seed, 3)),
+		Server: "http://server", Rand: rand.New(rand.NewPCG(seed, 3)),
+		Store: installation{chatsdk.InMemory(), fmt.Sprintf("00000000-0000-7000-8000-%012d", seed)},
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			p.dials.Add(1)
 			conn, err := dial(ctx, network, addr)
