@@ -318,7 +318,7 @@ func TestIdleClientAsksOverItsConnection(t *testing.T) {
 func TestLossIsMeasured(t *testing.T) {
 	const runs = 3
 	held := 0
-	for range runs {
+	for n := 0; n < runs && held < runs*600; n++ { // the last one is spared where the others were enough for all
 		withHost(t, func(t *testing.T, h *host) { held += looksHeld(t, h) })
 	}
 	if held < runs*600 {

@@ -39,9 +39,9 @@ func checkEdge() error {
 		if l := p.report().Level; l != last {
 			changes, last = changes+1, l
 		}
-	}
-	if changes > 10 {
-		return fmt.Errorf("%d changes in an hour", changes)
+		if changes > 10 {
+			return fmt.Errorf("%d changes within an hour", changes)
+		}
 	}
 	return nil
 }
