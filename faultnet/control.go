@@ -46,8 +46,8 @@ type ControlOptions struct {
 //
 // The types of HTTPKind are toxics too. Their toxicity is the share of the requests, not of the connections; the
 // attributes method, path and limit choose the requests, and the answer tells in injected how many met the toxic. Further
-// attributes: http_status {"status", "headers", "body", "retry_after" in s, "retry_after_date"}, http_captive_portal
-// {"status", "location"}, http_request_lost and http_reply_lost {"hang"}, http_slow_body {"bytes_per_second"},
+// attributes: http_status {"status", "headers", "body", "retry_after" in s, "retry_after_date", "upgrades"},
+// http_token_expired {"upgrades"}, http_captive_portal {"status", "location", "upgrades"}, http_request_lost and http_reply_lost {"hang"}, http_slow_body {"bytes_per_second"},
 // http_cut_body {"bytes"}, http_date {"skew" in s}.
 //
 // Anyone who reaches it can open ports on this machine: serve it on a loopback address. Requests of browsers are

@@ -20,15 +20,16 @@ func httpAttributes(kind HTTPKind) (list []attribute, ok bool) {
 		value("path", func(f *HTTPFault) *string { return &f.Path }),
 		number("limit", 0, math.MaxInt64, func(t *toxic) *int64 { return &t.http.Limit }),
 	}
+	upgrade := value("upgrades", func(f *HTTPFault) *bool { return &f.Upgrades })
 	status := value("status", func(f *HTTPFault) *int { return &f.Status })
 	switch kind {
 	case HTTPStatus:
-		return append(list, status, headers(),
+		return append(list, upgrade, status, headers(),
 			value("body", func(f *HTTPFault) *string { return &f.Body }),
 			seconds("retry_after", 0, maxDelay, func(f *HTTPFault) *time.Duration { return &f.RetryAfter }),
 			value("retry_after_date", func(f *HTTPFault) *bool { return &f.RetryAfterDate })), true
 	case HTTPCaptive:
-		return append(list, status, value("location", func(f *HTTPFault) *string { return &f.Location })), true
+		return append(list, upgrade, status, value("location", func(f *HTTPFault) *string { return &f.Location })), true
 	case HTTPRequestLost, HTTPReplyLost:
 		return append(list, value("hang", func(f *HTTPFault) *bool { return &f.Hang })), true
 	case HTTPSlowBody:
@@ -38,7 +39,7 @@ func httpAttributes(kind HTTPKind) (list []attribute, ok bool) {
 	case HTTPDate:
 		return append(list, seconds("skew", -maxSkew, maxSkew, func(f *HTTPFault) *time.Duration { return &f.Skew })), true
 	case HTTPTokenExpired:
-		return list, true
+		return append(list, upgrade), true
 	}
 	return nil, false
 }

@@ -15,13 +15,13 @@ func TestControlShowsHTTPToxics(t *testing.T) {
 	a.call("POST", "/proxies", `{"name":"p","upstream":"127.0.0.1:1","enabled":false}`, 201)
 	const all = `"limit":0,"method":"","path":""`
 	for _, row := range [][2]string{ // type and attributes sent, attributes shown
-		{`"http_status"`, `"body":"","headers":{},` + all + `,"retry_after":0,"retry_after_date":false,"status":503`},
+		{`"http_status"`, `"body":"","headers":{},` + all + `,"retry_after":0,"retry_after_date":false,"status":503,"upgrades":false`},
 		{
-			`"http_status","attributes":{"status":429,"retry_after":3,"retry_after_date":true,"headers":{"x-a":"b"},"body":"c","limit":2,"path":"/p","method":"POST"}`,
-			`"body":"c","headers":{"X-A":"b"},"limit":2,"method":"POST","path":"/p","retry_after":3,"retry_after_date":true,"status":429`,
+			`"http_status","attributes":{"status":429,"retry_after":3,"retry_after_date":true,"headers":{"x-a":"b"},"body":"c","limit":2,"path":"/p","method":"POST","upgrades":true}`,
+			`"body":"c","headers":{"X-A":"b"},"limit":2,"method":"POST","path":"/p","retry_after":3,"retry_after_date":true,"status":429,"upgrades":true`,
 		},
-		{`"http_token_expired"`, all},
-		{`"http_captive_portal"`, `"location":"http://portal.invalid/login",` + all + `,"status":200`},
+		{`"http_token_expired"`, all + `,"upgrades":false`},
+		{`"http_captive_portal"`, `"location":"http://portal.invalid/login",` + all + `,"status":200,"upgrades":false`},
 		{`"http_request_lost"`, `"hang":false,` + all},
 		{`"http_reply_lost","attributes":{"hang":true}`, `"hang":true,` + all},
 		{`"http_slow_body"`, `"bytes_per_second":1024,` + all},
@@ -107,7 +107,7 @@ func TestControlRefusesHTTPToxics(t *testing.T) {
 	for _, toxic := range []string{
 		`"http_nuke"`, `"http_captive_portal","attributes":{"status":404}`, `"http_captive_portal","attributes":{"location":"\r"}`,
 		`"http_slow_body","attributes":{"bytes_per_second":0}`, `"http_cut_body","attributes":{"bytes":-1}`, `"http_date","attributes":{"skew":1e12}`,
-		`"http_request_lost","attributes":{"hang":"yes"}`,
+		`"http_request_lost","attributes":{"hang":"yes"}`, `"http_reply_lost","attributes":{"upgrades":true}`, `"http_captive_portal","attributes":{"upgrades":1}`,
 	} {
 		a.call("POST", "/proxies/p/toxics", `{"name":"u","type":`+toxic+`}`, 400)
 	}

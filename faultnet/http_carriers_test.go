@@ -153,6 +153,9 @@ func (s *site) toxic(f faultnet.HTTPFault) {
 	case faultnet.HTTPDate:
 		attributes["skew"] = f.Skew / time.Second
 	}
+	if f.Upgrades {
+		attributes["upgrades"] = true
+	}
 	if f.Name == "" {
 		f.Name = string(f.Kind)
 	}

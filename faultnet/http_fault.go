@@ -45,8 +45,11 @@ type HTTPFault struct {
 	Kind HTTPKind
 
 	// Method and Path choose the requests; empty means every one. In a path * stands for one segment, and a / at the end
-	// for everything below: "/api/channels/*/messages", "/api/". Upgrade requests (WebSocket) are never chosen.
+	// for everything below: "/api/channels/*/messages", "/api/".
 	Method, Path string
+	// Upgrades also chooses requests that ask for an upgrade (WebSocket), for the kinds that answer in the server's place:
+	// HTTPStatus, HTTPTokenExpired and HTTPCaptive. Without it they always pass.
+	Upgrades bool
 	// Share is the probability, 0 to 1, that a chosen request meets the fault. 0 means 1: remove a fault to end it.
 	Share float64
 	// Limit bounds how many requests meet the fault, the first ones. 0 means no limit.
@@ -193,12 +196,19 @@ func printable(s string) bool {
 // chooses says whether a request is one that the fault is about.
 func (f *HTTPFault) chooses(r *http.Request) bool {
 	switch {
+	case upgrades(r) && (!f.Upgrades || !f.answers()):
+		return false
 	case f.Method != "" && f.Method != r.Method:
 		return false
 	case f.Kind == HTTPTokenExpired && r.Header.Get("Authorization") == "":
 		return false
 	}
 	return f.Path == "" || matchPath(f.Path, r.URL.Path)
+}
+
+// answers says whether the kind answers in the server's place.
+func (f *HTTPFault) answers() bool {
+	return f.Kind == HTTPStatus || f.Kind == HTTPTokenExpired || f.Kind == HTTPCaptive
 }
 
 // matchPath compares segment by segment.

@@ -61,7 +61,7 @@ const maxOver = 4096
 
 // HTTPStats counts what was injected.
 type HTTPStats struct {
-	// Requests is how many requests were looked at, upgrades left out.
+	// Requests is how many requests were looked at; of those that ask for an upgrade only the ones that met a fault.
 	Requests int64
 	// Injected is how many requests met a fault of a kind, since the set was made.
 	Injected map[HTTPKind]int64
@@ -240,8 +240,9 @@ type httpStream struct {
 	faults *HTTPFaults
 	number int64
 
-	mu       sync.Mutex // guards requests
+	mu       sync.Mutex // guards what follows
 	requests int64
+	upgrades int64 // counted by themselves, so that they change nothing for the others
 }
 
 // stream begins a stream of requests.
@@ -261,27 +262,29 @@ type verdict struct {
 
 // next looks at the next request of the stream.
 func (s *httpStream) next(r *http.Request) verdict {
-	if upgrades(r) {
+	if r.Method == http.MethodConnect {
 		return verdict{}
 	}
+	label, count := "http ", &s.requests
+	if upgrades(r) {
+		label, count = "upgrade ", &s.upgrades
+	}
 	s.mu.Lock()
-	s.requests++
-	number := s.requests
+	*count++
+	number := *count
 	s.mu.Unlock()
-	return s.faults.decide(s.number, number, r)
+	return s.faults.decide(label+strconv.FormatInt(s.number, 10), number, r)
 }
 
 // upgrades says whether a request wants another protocol on its connection.
 func upgrades(r *http.Request) bool {
-	return r.Method == http.MethodConnect || r.Header.Get("Upgrade") != "" &&
-		strings.Contains(strings.ToLower(r.Header.Get("Connection")), "upgrade")
+	return r.Header.Get("Upgrade") != "" && strings.Contains(strings.ToLower(r.Header.Get("Connection")), "upgrade")
 }
 
 // decide gives the verdict over a request and counts it.
-func (h *HTTPFaults) decide(stream, request int64, r *http.Request) verdict {
+func (h *HTTPFaults) decide(stream string, request int64, r *http.Request) verdict {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.stats.Requests++
 	v := verdict{faults: h}
 	for _, f := range h.presentLocked() {
 		slot := v.slot(f.Kind)
@@ -291,12 +294,15 @@ func (h *HTTPFaults) decide(stream, request int64, r *http.Request) verdict {
 			*slot = f
 			h.countLocked(f, 1)
 		case f.Limit > 0 && f.done.count(f.Kind) >= f.Limit:
-		case f.share < 1 && share(h.seed, "http "+strconv.FormatInt(stream, 10), "", request, f.Name) >= f.share:
+		case f.share < 1 && share(h.seed, stream, "", request, f.Name) >= f.share:
 		default:
 			*slot = f
 			h.countLocked(f, 1)
 			f.end(r)
 		}
+	}
+	if !upgrades(r) || v.decisive != nil {
+		h.stats.Requests++
 	}
 	if v.loses(HTTPRequestLost) || v.loses(HTTPReplyLost) { // there is no reply to change
 		for _, f := range []*httpFault{v.slow, v.cut, v.date} {

@@ -201,8 +201,8 @@ func (p *Proxy) Name() string { return p.name }
 func (p *Proxy) Link() *Link { return p.link }
 
 // HTTP is what goes wrong with HTTP requests on the way, beside the HTTP toxics of a control API. Connections are bytes
-// until there is such a fault; from the next request on they are read as HTTP/1.x, live ones too. Upgrades, HTTP/2 and
-// TLS pass through.
+// until there is such a fault; from the next request on they are read as HTTP/1.x, live ones too. Upgrades that no fault
+// is about, HTTP/2 and TLS pass through.
 func (p *Proxy) HTTP() *HTTPFaults { return p.http }
 
 // SetUpstream changes where connections from now on are forwarded to; live ones stay with the old address. An address
