@@ -134,6 +134,20 @@ func (c *clients) endSession(session string) {
 	}
 }
 
+// ofUser returns the connections of a user.
+func (c *clients) ofUser(user string) (all []*centrifuge.Client) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, set := range c.sessions {
+		for cl := range set {
+			if cl.UserID() == user {
+				all = append(all, cl)
+			}
+		}
+	}
+	return all
+}
+
 // none waits until no client is connected: each has been told. Its answer is for netConns to wait for.
 func (c *clients) none(ctx context.Context) error {
 	c.mu.Lock()

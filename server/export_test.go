@@ -56,3 +56,10 @@ func JudgeRefresh(ses Session, counter uint64, key string, now time.Time) (Sessi
 	ses, outcome := t.judge(ses, false, 30*24*time.Hour)
 	return ses, string(outcome)
 }
+
+// RunOut is how many users are kept whose tokens have run out ahead of time.
+func (s *Server) RunOut() int {
+	s.runOut.mu.Lock()
+	defer s.runOut.mu.Unlock()
+	return len(s.runOut.until)
+}

@@ -170,9 +170,12 @@ func (s *Server) onConnect(c *centrifuge.Client) {
 	if late { // it came while the others were told
 		s.tellClient(c)
 	}
-	// The session may have ended between the check of the token and add.
-	if _, err := s.session(conn.identity); errors.Is(err, errSessionOver) {
+	// The session or the token may have ended between the check of the token and add.
+	switch ses, err := s.session(conn.identity); {
+	case errors.Is(err, errSessionOver):
 		c.Disconnect(disconnectLogout)
+	case err == nil && s.runOut.has(conn.identity, ses):
+		c.Disconnect(centrifuge.DisconnectExpired)
 	}
 }
 

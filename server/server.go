@@ -45,6 +45,7 @@ type Server struct {
 	relay   *relay
 	gates   *gates
 	clients *clients
+	runOut  *runOut
 	metrics *metrics
 	net     *netConns
 	uploads *uploads.Handler // nil if files aren't taken
@@ -92,6 +93,7 @@ func New(cfg Config) (*Server, error) {
 		tokens:       newIssuing(cfg.Key, cfg.AccessTTL),
 		gates:        newGates(),
 		clients:      newClients(),
+		runOut:       newRunOut(),
 		net:          newNetConns(),
 		dummyHash:    cfg.Argon.hash("nobody's password"),
 		probe:        probe{slot: make(chan struct{}, 1)},
@@ -173,6 +175,7 @@ func (s *Server) janitor() {
 		for _, th := range []*throttle{s.sends, s.userFails, s.addrFails, s.upgrades, s.refreshes} {
 			th.sweep(now)
 		}
+		s.runOut.sweep(now, s.cfg.AccessTTL)
 		ctx, cancel := s.storeContext()
 		if _, err := s.cfg.Store.DeleteSessions(ctx, now); s.noteStore(err) != nil {
 			s.log.Warn("forget old sessions", "error", err)

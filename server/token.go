@@ -33,7 +33,7 @@ type claims struct {
 type identity struct {
 	user, device, session string
 	counter               uint64
-	expires               time.Time
+	issued, expires       time.Time
 }
 
 // issuing makes and checks tokens.
@@ -79,11 +79,12 @@ func (i issuing) parse(token string) (identity, error) {
 	default: // the cause may quote the token
 		return identity{}, errTokenInvalid
 	}
-	if !wire.ValidName(c.Subject) || !validDevice(c.Device) || c.Session == "" {
+	if !wire.ValidName(c.Subject) || !validDevice(c.Device) || c.Session == "" || c.IssuedAt == nil {
 		return identity{}, errTokenInvalid
 	}
 	return identity{
-		user: c.Subject, device: c.Device, session: c.Session, counter: c.Counter, expires: c.ExpiresAt.Time,
+		user: c.Subject, device: c.Device, session: c.Session, counter: c.Counter,
+		issued: c.IssuedAt.Time, expires: c.ExpiresAt.Time,
 	}, nil
 }
 
@@ -102,6 +103,8 @@ func (s *Server) authenticate(ctx context.Context, token string) (identity, erro
 		return identity{}, err
 	case !ses.Live(time.Now()) || ses.User != who.user || ses.Device != who.device:
 		return identity{}, errSessionOver
+	case s.runOut.has(who, ses):
+		return identity{}, errTokenExpired
 	}
 	if who.counter == ses.Counter && !ses.Confirmed {
 		sctx, cancel := s.storeContext()
