@@ -28,7 +28,7 @@ func secure(h http.Header) {
 }
 
 // guarded lets through who names this machine, and comes from nowhere else.
-func (a *Agent) guarded(next http.Handler) http.Handler {
+func (s Site) guarded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		secure(w.Header())
 		if !ownHost(r) && planted != bugAnyHost {
@@ -36,7 +36,7 @@ func (a *Agent) guarded(next http.Handler) http.Handler {
 			return
 		}
 		origin := r.Header.Get("Origin")
-		allowed := slices.Contains(a.opts.Origins, origin) || slices.Contains(a.opts.Origins, "*")
+		allowed := slices.Contains(s.Origins, origin) || slices.Contains(s.Origins, "*")
 		switch {
 		case origin == "", origin == "http://"+r.Host:
 		case allowed:
@@ -70,9 +70,9 @@ func ownHost(r *http.Request) bool {
 	return dialing.IsLoopback(strings.TrimSuffix(strings.TrimPrefix(host, "["), "]"))
 }
 
-// withToken lets through who has the token, for as long as the agent isn't closed.
-func (a *Agent) withToken(next http.HandlerFunc) http.HandlerFunc {
-	want := sha256.Sum256([]byte(a.opts.Token))
+// withToken lets through who has the token.
+func (s Site) withToken(next http.HandlerFunc) http.HandlerFunc {
+	want := sha256.Sum256([]byte(s.Token))
 	return func(w http.ResponseWriter, r *http.Request) {
 		scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 		got := sha256.Sum256([]byte(token)) // so that neither bytes nor length show in the time
@@ -81,23 +81,15 @@ func (a *Agent) withToken(next http.HandlerFunc) http.HandlerFunc {
 			refuse(w, http.StatusUnauthorized, codeUnauthorized, "the token is missing or wrong; it is in the address that the agent printed")
 			return
 		}
-		ctx, leave, ok := a.enter(r.Context())
-		if !ok {
-			refuse(w, http.StatusServiceUnavailable, codeBusy, ErrClosed.Error())
-			return
-		}
-		defer leave()
-		next(w, r.WithContext(ctx))
+		next(w, r)
 	}
 }
 
 // typed lets through bodies of one type, none of which a plain form of another page can send.
-func typed(want string, next http.HandlerFunc) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		if got, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || got != want {
-			refuse(w, http.StatusUnsupportedMediaType, codeBadRequest, "Content-Type has to be "+want)
-			return
-		}
-		next(w, r)
+func typed(w http.ResponseWriter, r *http.Request, want string) bool {
+	if got, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || got != want {
+		refuse(w, http.StatusUnsupportedMediaType, codeBadRequest, "Content-Type has to be "+want)
+		return false
 	}
+	return true
 }

@@ -6,12 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log"
-	"log/slog"
 	"net"
 	"net/http"
 	"sync"
-	"time"
 
 	"github.com/chatsdk/chatsdk"
 )
@@ -83,23 +80,12 @@ func New(o Options) (*Agent, error) {
 func (a *Agent) Token() string { return a.opts.Token }
 
 // Handler serves the API below /v1/ and the page at /, to requests that name this machine by a loopback address or
-// localhost. Serve puts it behind a server whose limits fit; another one needs a limit for headers of its own.
+// localhost. Serve puts it behind a server of NewServer.
 func (a *Agent) Handler() http.Handler { return a.handler }
-
-const (
-	// headerTimeout and headerBytes bound what comes before a request is looked at.
-	headerTimeout = 5 * time.Second
-	headerBytes   = 16 << 10
-	// idleTimeout keeps a connection for a page that asks now and then.
-	idleTimeout = 2 * time.Minute
-)
 
 // Serve answers on a listener, such as one of Listen, until Close, which it returns nil after. It closes the listener.
 func (a *Agent) Serve(ln net.Listener) error {
-	s := &http.Server{
-		Handler: a.handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes,
-		ErrorLog: log.New(logWriter{a.opts.Logger}, "", 0),
-	}
+	s := NewServer(a.handler, a.opts.Logger)
 	a.mu.Lock()
 	if a.closed {
 		a.mu.Unlock()
@@ -111,14 +97,6 @@ func (a *Agent) Serve(ln net.Listener) error {
 		return err
 	}
 	return nil
-}
-
-// logWriter takes what the HTTP server has to say.
-type logWriter struct{ log *slog.Logger }
-
-func (w logWriter) Write(b []byte) (int, error) {
-	w.log.Warn("http", "message", string(b))
-	return len(b), nil
 }
 
 // Close ends all streams and requests, and returns when nothing of the agent runs any more. The client stays open. It is

@@ -2,10 +2,8 @@ package agent
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strconv"
@@ -17,10 +15,6 @@ import (
 )
 
 const (
-	// bodyBytes holds the longest text that a queue takes, 16 KiB, with every byte escaped.
-	bodyBytes = 128 << 10
-	// bodyTimeout bounds how long a small body may take.
-	bodyTimeout = 10 * time.Second
 	// historyMost and historyUsual are how many messages one answer has.
 	historyMost  = 500
 	historyUsual = 100
@@ -32,40 +26,7 @@ func (a *Agent) state(w http.ResponseWriter, r *http.Request) {
 	seq := a.ring.seq
 	body := a.ring.state(a.head, Time{time.Now()})
 	a.mu.Unlock()
-	tag := `"` + a.run + "-" + strconv.FormatUint(seq, 10) + `"`
-	w.Header().Set("ETag", tag)
-	for known := range strings.SplitSeq(r.Header.Get("If-None-Match"), ",") {
-		if strings.TrimPrefix(strings.TrimSpace(known), "W/") == tag {
-			w.WriteHeader(http.StatusNotModified)
-			return
-		}
-	}
-	w.Header().Set("Content-Type", typeJSON)
-	_, _ = w.Write(body) // nobody is left to tell
-}
-
-// readJSON reads a small body with one object, without fields that aren't known here: who sends one means something by it.
-func readJSON(w http.ResponseWriter, r *http.Request, v any) bool {
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout)) // a writer that can't has its server's
-	defer func() { _ = http.NewResponseController(w).SetReadDeadline(time.Time{}) }()
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, bodyBytes))
-	d.DisallowUnknownFields()
-	err := d.Decode(v)
-	if err == nil {
-		if _, more := d.Token(); !errors.Is(more, io.EOF) {
-			err = errors.New("something follows the object")
-		}
-	}
-	if err == nil {
-		return true
-	}
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
-		refuseFor(w, err)
-	} else {
-		refuse(w, http.StatusBadRequest, codeBadRequest, "the body isn't the object that is wanted: "+err.Error())
-	}
-	return false
+	Tagged(w, r, a.run+"-"+strconv.FormatUint(seq, 10), body)
 }
 
 // send queues a message.
@@ -75,7 +36,7 @@ func (a *Agent) send(w http.ResponseWriter, r *http.Request) {
 		Text    string `json:"text"`
 		ID      string `json:"id"`
 	}
-	if !readJSON(w, r, &in) {
+	if !ReadJSON(w, r, &in) {
 		return
 	}
 	err := a.beforeQueue(r.Context())
@@ -119,7 +80,7 @@ func (a *Agent) retryEntry(w http.ResponseWriter, r *http.Request) {
 
 // act does something with the entry that the path names, and answers with what it is then.
 func (a *Agent) act(w http.ResponseWriter, r *http.Request, do func(context.Context, outbox.Entry) error) {
-	if !readJSON(w, r, &struct{}{}) {
+	if !ReadJSON(w, r, &struct{}{}) {
 		return
 	}
 	e, ok := a.client.Entry(strings.ToLower(r.PathValue("id")))

@@ -41,10 +41,17 @@ type Problem struct {
 // Error gives code and detail.
 func (p *Problem) Error() string { return fmt.Sprintf("agent: %s: %s", p.Code, p.Detail) }
 
-func refuse(w http.ResponseWriter, status int, code, detail string) {
+// Answer makes the problem the answer to a request. Type and Title are filled in.
+func (p *Problem) Answer(w http.ResponseWriter) {
+	out := *p
+	out.Type, out.Title = "about:blank", http.StatusText(p.Status)
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(Problem{"about:blank", http.StatusText(status), status, code, detail}) // nobody is left to tell
+	w.WriteHeader(p.Status)
+	_ = json.NewEncoder(w).Encode(out) // nobody is left to tell
+}
+
+func refuse(w http.ResponseWriter, status int, code, detail string) {
+	(&Problem{Status: status, Code: code, Detail: detail}).Answer(w)
 }
 
 func answer(w http.ResponseWriter, status int, v any) {

@@ -140,6 +140,9 @@ func (s *spool) close() error {
 
 // upload takes a file and queues it with a message.
 func (a *Agent) upload(w http.ResponseWriter, r *http.Request) {
+	if !typed(w, r, typeBytes) {
+		return
+	}
 	q := r.URL.Query()
 	e, f := outbox.Entry{Channel: q.Get("channel"), Text: q.Get("text")}, chatsdk.File{Name: q.Get("name")}
 	switch {
