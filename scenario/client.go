@@ -2,7 +2,6 @@ package scenario
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -54,18 +53,9 @@ type clientState struct {
 // AddClient makes a user, signs it in, joins the channel, begins to read it from its first message, and connects.
 // It returns when the client has caught up.
 func (w *World) AddClient(ctx context.Context, name string) (*Client, error) {
-	w.mu.Lock()
-	srv := w.srv
-	w.mu.Unlock()
-	if srv == nil {
-		return nil, errors.New("scenario: AddClient needs a running server")
-	}
-	if err := srv.AddUser(ctx, name, password); err != nil {
-		return nil, fmt.Errorf("add user %s: %w", name, err)
-	}
-	r, err := w.carrier.attach(name)
+	r, err := w.join(ctx, name)
 	if err != nil {
-		return nil, fmt.Errorf("attach %s: %w", name, err)
+		return nil, err
 	}
 	chat, err := chatsdk.Open(ctx, chatsdk.Options{
 		Server: r.url, Store: chatsdk.InMemory(), From: inbox.Start, DialContext: r.dial, Rand: w.fork(), Logger: w.log.With(slog.String("who", name)),

@@ -93,18 +93,9 @@ func (w *World) AddRestored(ctx context.Context, of *Device, name, dir string) (
 }
 
 func (w *World) addDevice(ctx context.Context, name string, open func() (*profile.Profile, error)) (*Device, error) {
-	w.mu.Lock()
-	srv := w.srv
-	w.mu.Unlock()
-	if srv == nil {
-		return nil, errors.New("scenario: a new device needs a running server")
-	}
-	if err := srv.AddUser(ctx, name, password); err != nil {
-		return nil, fmt.Errorf("add user %s: %w", name, err)
-	}
-	r, err := w.carrier.attach(name)
+	r, err := w.join(ctx, name)
 	if err != nil {
-		return nil, fmt.Errorf("attach %s: %w", name, err)
+		return nil, err
 	}
 	return w.newDevice(name, name, r, open), nil
 }

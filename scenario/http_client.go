@@ -52,18 +52,12 @@ type httpClient struct {
 
 // addHTTPClient makes a user and signs it in.
 func (w *World) addHTTPClient(ctx context.Context, name string) (*httpClient, error) {
-	w.mu.Lock()
-	srv := w.srv
-	w.mu.Unlock()
-	if srv == nil || w.opts.Record == nil {
-		return nil, errors.New("scenario: addHTTPClient needs a running server, and WorldOptions.Record")
+	if w.opts.Record == nil {
+		return nil, errors.New("scenario: addHTTPClient needs WorldOptions.Record")
 	}
-	if err := srv.AddUser(ctx, name, password); err != nil {
-		return nil, fmt.Errorf("add user %s: %w", name, err)
-	}
-	r, err := w.carrier.attach(name)
+	r, err := w.join(ctx, name)
 	if err != nil {
-		return nil, fmt.Errorf("attach %s: %w", name, err)
+		return nil, err
 	}
 	c := &httpClient{
 		Client: &Client{Name: name, Link: r.link, HTTP: r.http, run: w.History.StartRun(name, BeginStart)},

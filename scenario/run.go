@@ -20,6 +20,10 @@ type RunOptions struct {
 	Dir  string    // where servers and profiles keep their data; "" means a temporary folder that is removed
 	Out  io.Writer // what happens, line by line; nil means nowhere
 
+	// Watch is given the world before anything happens in it, to look on; nil means that nobody does. It must not block. When the
+	// run is over the world is closed.
+	Watch func(*World)
+
 	Secrets *Secrets // see WorldOptions
 }
 
@@ -89,6 +93,9 @@ func newHTTPFaults(seed uint64) *faultnet.HTTPFaults {
 // run plays the scenario in w, judges it and closes w.
 func run(ctx context.Context, w *World, s Scenario, o RunOptions, dir, clock string) (r Report, err error) {
 	defer func() { err = errors.Join(err, w.Close()) }()
+	if o.Watch != nil {
+		o.Watch(w)
+	}
 	s = s.withDefaults()
 	r = Report{ID: s.ID, Name: s.Name, Clock: clock, Seed: o.Seed}
 	if s.Thresholds.HTTP != nil {

@@ -52,7 +52,7 @@ func (o *WorldOptions) channels() []string {
 
 // World is a server, its clients and the links between them, with a record of everything that happens. One definition
 // serves two clocks: NewVirtualWorld inside a testing/synctest bubble, NewRealWorld on sockets of this machine. Its
-// methods may be called concurrently, except Close.
+// methods may be called concurrently; beside Close only Progress.
 type World struct {
 	History *History
 
