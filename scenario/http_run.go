@@ -53,6 +53,9 @@ func runHTTP(ctx context.Context, w *World, s Scenario, o RunOptions, r Report) 
 		pause(ctx, s.Gap)
 	}
 	talk.stop(clients)
+	if ctx.Err() != nil {
+		return r, ctx.Err() // there is nothing to judge
+	}
 	view := w.opts.Record.View()
 	r.HTTP, r.Problems = view.Summary(), append(r.Problems, view.Check(*s.Thresholds.HTTP)...)
 	if err := w.DumpTable(ctx); err != nil {

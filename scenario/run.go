@@ -137,6 +137,8 @@ func talkThrough(ctx context.Context, w *World, s Scenario, o RunOptions, r *Rep
 		calm := watchCalm(w.Clients()[0])
 		m, err := play(ctx, w, w.Clients()[0], f)
 		switch {
+		case ctx.Err() != nil:
+			return errors.Join(ctx.Err(), work.stop())
 		case err != nil:
 			r.problem("%s: %v", f.Name, err)
 		case f.Unnoticed:
@@ -153,6 +155,9 @@ func talkThrough(ctx context.Context, w *World, s Scenario, o RunOptions, r *Rep
 	}
 	if err := errors.Join(work.stop(), settle(ctx, w)); err != nil {
 		r.problem("%v", err)
+	}
+	if ctx.Err() != nil {
+		return ctx.Err() // there is nothing to judge
 	}
 	r.judgeClients(w, s.Thresholds)
 	return nil
