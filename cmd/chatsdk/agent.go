@@ -135,13 +135,18 @@ func (l *liveClient) serve(a *agent.Agent, ln net.Listener, out io.Writer) (err 
 // sayWhere prints how the agent is reached: what a person opens, or what a program reads.
 func (l *liveClient) sayWhere(a *agent.Agent, address string, out io.Writer) error {
 	if l.opts.json {
-		return printJSON(out, struct {
-			Schema int    `json:"schema"`
-			URL    string `json:"url"`
-			Token  string `json:"token"`
-			PID    int    `json:"pid"`
-		}{schema, address, a.Token(), os.Getpid()})
+		return printWhere(out, address, a.Token())
 	}
 	_, err := fmt.Fprintf(out, "%s/#token=%s\n", address, a.Token())
 	return err
+}
+
+// printWhere prints how this process is reached, for a program.
+func printWhere(out io.Writer, address, token string) error {
+	return printJSON(out, struct {
+		Schema int    `json:"schema"`
+		URL    string `json:"url"`
+		Token  string `json:"token"`
+		PID    int    `json:"pid"`
+	}{schema, address, token, os.Getpid()})
 }

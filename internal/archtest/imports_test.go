@@ -53,6 +53,7 @@ var mayImport = map[string][]string{
 	"internal/wire": nil, "internal/backoff": nil, "internal/dialing": nil, "internal/notify": nil, "internal/rto": nil,
 	"internal/bubble": nil, "internal/archtest": nil, "internal/sqlitefile": nil,
 	"internal/tcpinfo": nil, "internal/linkwatch": nil, "internal/netns": nil,
+	"internal/demo":       {".", "agent", "scenario", "faultnet", "profile", "inbox", "realtime"},
 	"internal/doctor":     {"profile", "token", "internal/dialing"}, // for the command line; looks at a client's files and not at its code
 	"profile/profiletest": nil,                                      // a disk that fails, for whoever opens a profile on it
 }
