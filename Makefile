@@ -43,8 +43,11 @@ SOAK = $(GO) test -count=1 -timeout 0 -v
 
 .DEFAULT_GOAL := help
 
-demo: ## server, faulty network and two clients, with a verdict at the end
+demo: ## a page with two clients and a network to break; prints its address
 	$(GO) run ./cmd/chatsdk demo
+
+tour: ## server, faulty network and two clients by a fixed plan, with a verdict at the end
+	$(GO) run ./cmd/chatsdk demo --tour
 
 test: ## all tests, with the race detector and in random order; nested modules and web/ too, as far as npm and Chromium are there
 	@$(if $(RACE),,echo "no C compiler: running without the race detector (apt install gcc)")
@@ -111,4 +114,4 @@ $(GOLANGCI):
 		mv $(BIN)/golangci-lint $@; \
 	fi
 
-.PHONY: demo test web verify lint fmt bench soak fuzz help
+.PHONY: demo tour test web verify lint fmt bench soak fuzz help
