@@ -126,6 +126,12 @@ func (h *History) Events() []Event {
 	return append([]Event(nil), h.view()...)
 }
 
+// Since returns a copy of the events after the first n.
+func (h *History) Since(n int) []Event {
+	all := h.view()
+	return append([]Event(nil), all[min(n, len(all)):]...)
+}
+
 // Len is the number of events.
 func (h *History) Len() int { return len(h.view()) }
 

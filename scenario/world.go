@@ -175,7 +175,11 @@ func (w *World) StopServer(ctx context.Context, graceful bool) error {
 	} else {
 		err = srv.Kill()
 	}
-	return errors.Join(err, <-served)
+	end := <-served
+	if errors.Is(end, server.ErrClosed) { // it was stopped before Serve had begun
+		end = nil
+	}
+	return errors.Join(err, end)
 }
 
 // Close ends clients, server and network. When it returns nothing of the world runs.
