@@ -227,8 +227,8 @@ func cmdLines(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// cmdControl: control METHOD URL BODY makes one request, which has to succeed.
-func cmdControl(ts *testscript.TestScript, _ bool, args []string) {
+// cmdControl: control METHOD URL BODY makes one request, which has to succeed, or with ! to be refused.
+func cmdControl(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 3 {
 		ts.Fatalf("usage: control METHOD URL BODY")
 	}
@@ -237,7 +237,7 @@ func cmdControl(ts *testscript.TestScript, _ bool, args []string) {
 	res, err := http.DefaultClient.Do(r)
 	ts.Check(err)
 	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
+	if (res.StatusCode == http.StatusOK) == neg {
 		ts.Fatalf("answered %s", res.Status)
 	}
 }
