@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"path/filepath"
 	"sync"
 	"time"
@@ -31,8 +32,9 @@ type client struct {
 
 	mu   sync.Mutex // guards below
 	link link
-	busy time.Time   // until then the server has too much to do
-	calm *time.Timer // ends that; nil before the first
+	over chan struct{} // closed when a cut is over; nil while there is none
+	busy time.Time     // until then the server has too much to do
+	calm *time.Timer   // ends that; nil before the first
 }
 
 // newClient makes a user and a client, signs it in and waits until it is connected.
@@ -52,7 +54,7 @@ func (d *Demo) newClient(ctx context.Context, i int, name string) (c *client, er
 	}
 	log := d.opts.Logger.With(slog.String("who", name))
 	c.chat, err = chatsdk.Open(ctx, chatsdk.Options{
-		Server: c.guest.URL, Store: c.prof, From: inbox.Start, DialContext: c.guest.Dial,
+		Server: c.guest.URL, Store: c.prof, From: inbox.Start, DialContext: c.dial,
 		Rand: rand.New(rand.NewPCG(d.opts.Seed, uint64(i))), Logger: log,
 	})
 	if err != nil {
@@ -68,6 +70,24 @@ func (d *Demo) newClient(ctx context.Context, i int, name string) (c *client, er
 	ctx, cancel := context.WithTimeout(ctx, connectLimit)
 	defer cancel()
 	return c, c.connect(ctx)
+}
+
+// dial is the client's way out. The system takes a connection to a proxy at once, whatever the link: a cut would look like a server
+// that takes connections and is silent. So a dial waits for its end, as one whose SYN is lost does.
+func (c *client) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	for {
+		c.mu.Lock()
+		over := c.over
+		c.mu.Unlock()
+		if over == nil || planted == bugDialsCut {
+			return (&net.Dialer{}).DialContext(ctx, network, addr)
+		}
+		select {
+		case <-over:
+		case <-ctx.Done():
+			return nil, &net.OpError{Op: "dial", Net: network, Err: ctx.Err()}
+		}
+	}
 }
 
 // connect signs in, connects and waits until that is done.

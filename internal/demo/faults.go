@@ -71,6 +71,13 @@ func (c *client) change(next link) error {
 	c.mu.Lock()
 	before := c.link
 	c.link = next
+	switch {
+	case next.Cut && c.over == nil:
+		c.over = make(chan struct{})
+	case !next.Cut && c.over != nil:
+		close(c.over)
+		c.over = nil
+	}
 	c.mu.Unlock()
 	c.guest.Link.Set(next.conditions())
 	switch {

@@ -7,6 +7,8 @@ const (
 	bugNone bug = iota
 	// bugPortalStays heals a link and leaves its portal.
 	bugPortalStays
+	// bugDialsCut lets dials through a cut.
+	bugDialsCut
 	// bugTagStays tells another state under the same tag.
 	bugTagStays
 )

@@ -1,7 +1,6 @@
 package demo
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"strings"
@@ -41,6 +40,7 @@ type play struct {
 	took     time.Duration // when it is over
 	line     []byte        // the last one, while its end hasn't come
 	lines    []string
+	heard    int // events of the world's history that are in lines
 	problems []string
 	seen     scenario.Progress
 	broken   int  // promises
@@ -94,14 +94,37 @@ func (p *play) run(ctx context.Context, seed uint64) {
 	r, err := scenario.RunReal(ctx, p.of, scenario.RunOptions{Seed: seed, Out: p, Watch: p.watch})
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.hearLocked()
+	p.settleLocked()
 	p.world, p.took = nil, time.Since(p.began)
 	switch {
 	case p.stopped || errors.Is(ctx.Err(), context.Canceled):
 		p.state = playStopped
 	case err != nil:
-		p.state, p.problems = playError, []string{err.Error()}
+		p.state, p.problems = playError, []string{strings.ReplaceAll(err.Error(), "\n", "; ")}
 	default:
 		p.judgeLocked(r)
+	}
+}
+
+// settleLocked says of the clients how it ended: nobody may have looked since long before.
+func (p *play) settleLocked() {
+	if p.world == nil {
+		return
+	}
+	sent, shown := map[string]int{}, map[string]int{}
+	for _, e := range p.world.History.Since(0) {
+		switch e.Kind { //nolint:exhaustive // the others aren't counted
+		case scenario.KindAccepted:
+			sent[e.Client]++
+		case scenario.KindShown:
+			shown[e.Client]++
+		}
+	}
+	clients := p.seen.Clients
+	p.seen.Clients = nil
+	for _, c := range clients {
+		p.seen.Clients = append(p.seen.Clients, scenario.ClientProgress{Name: c.Name, Sent: sent[c.Name], Shown: shown[c.Name]})
 	}
 }
 
@@ -133,27 +156,6 @@ func (p *play) watch(w *scenario.World) {
 	p.world = w
 }
 
-// Write takes lines of the run.
-func (p *play) Write(b []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for rest := b; len(rest) > 0; {
-		line, after, whole := bytes.Cut(rest, []byte("\n"))
-		p.line = append(p.line, line[:min(len(line), lineBytes-len(p.line))]...)
-		if rest = after; whole {
-			p.sayLocked(string(p.line))
-			p.line = p.line[:0]
-		}
-	}
-	return len(b), nil
-}
-
-func (p *play) sayLocked(line string) {
-	line = strings.TrimRight(line, "\r\n")
-	p.lines = append(p.lines, strings.ToValidUTF8(line[:min(len(line), lineBytes)], ""))
-	p.lines = p.lines[max(0, len(p.lines)-playLines):]
-}
-
 // look is the play as it is now.
 func (p *play) look(ctx context.Context) *playState {
 	p.mu.Lock()
@@ -171,5 +173,6 @@ func (p *play) look(ctx context.Context) *playState {
 	if p.world != nil && !failed && len(seen.Clients) >= len(p.seen.Clients) {
 		p.seen = seen
 	}
+	p.hearLocked()
 	return p.tellLocked()
 }
