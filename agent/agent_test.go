@@ -311,6 +311,26 @@ func TestCloseEndsStreams(t *testing.T) {
 	})
 }
 
+// TestCloseWaitsForNoBody: somebody has announced a body and sends none.
+func TestCloseWaitsForNoBody(t *testing.T) {
+	within(t, agent.Options{}, func(t *testing.T, r *rig) {
+		conn, err := r.ln.dial(t.Context(), "", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		go func() { _, _ = io.Copy(io.Discard, conn) }()
+		fmt.Fprintf(conn, "POST /v1/messages HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n"+
+			"Content-Type: application/json\r\nContent-Length: 9\r\n\r\n", r.agent.Token())
+		synctest.Wait() // it is waited for
+		began := time.Now()
+		r.close()
+		if took := time.Since(began); took > 0 {
+			t.Errorf("Close took %v", took)
+		}
+	})
+}
+
 func TestMetrics(t *testing.T) {
 	within(t, agent.Options{}, func(t *testing.T, r *rig) {
 		r.ada.Link.Set(faultnet.Symmetric(40 * time.Millisecond))

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -92,8 +93,14 @@ func ReadJSON(w http.ResponseWriter, r *http.Request, v any) bool {
 	if !typed(w, r, typeJSON) {
 		return false
 	}
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout)) // a writer that can't has its server's
-	defer func() { _ = http.NewResponseController(w).SetReadDeadline(time.Time{}) }()
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Now().Add(bodyTimeout)) // a writer that can't has its server's
+	stop := context.AfterFunc(r.Context(), func() { _ = control.SetReadDeadline(time.Now()) })
+	defer func() {
+		if stop() {
+			_ = control.SetReadDeadline(time.Time{})
+		}
+	}()
 	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, bodyBytes))
 	d.DisallowUnknownFields()
 	err := d.Decode(v)
