@@ -69,16 +69,16 @@ func (d *Demo) getState(w http.ResponseWriter, r *http.Request) {
 // call is a POST that does something, and answers with the state after it.
 func call[In any](d *Demo, do func(ctx context.Context, name string, in In) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		leave, ok := d.enter()
+		var in In
+		if !agent.ReadJSON(w, r, &in) {
+			return
+		}
+		leave, ok := d.enter() // not before: Close waits for nobody's body
 		if !ok {
 			refuse(w, errClosing)
 			return
 		}
 		defer leave()
-		var in In
-		if !agent.ReadJSON(w, r, &in) {
-			return
-		}
 		err := d.act(r.Context(), func() error { return do(r.Context(), r.PathValue("name"), in) })
 		var body []byte
 		if err == nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -130,5 +131,28 @@ func TestCloseEndsEverything(t *testing.T) {
 	}
 	if err := r.demo.Close(); err != nil {
 		t.Errorf("a second time: %v", err)
+	}
+}
+
+// TestCloseWaitsForNobody: somebody has announced a body and sends none.
+func TestCloseWaitsForNobody(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, demo.Options{})
+	for _, path := range []string{"/demo/v1/talk", "/ada/v1/messages"} {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(r.base, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\n"+
+			"Content-Length: 9\r\nExpect: 100-continue\r\n\r\n", path, r.demo.Token())
+		if line, err := bufio.NewReader(conn).ReadString('\n'); err != nil || !strings.Contains(line, "100 Continue") { // it is being read
+			t.Fatalf("%q, %v", line, err)
+		}
+	}
+	began := time.Now()
+	r.close()
+	if took := time.Since(began); took > 4*time.Second {
+		t.Errorf("it took %v", took)
 	}
 }

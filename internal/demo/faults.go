@@ -94,11 +94,9 @@ func (c *client) change(next link) error {
 
 // overload makes the server answer that it has too much to do, for a while.
 func (c *client) overload() error {
-	if err := c.guest.HTTP.Add(busy); err != nil {
-		return err
-	}
 	c.mu.Lock()
 	c.busy = time.Now().Add(busyFor)
+	err := c.guest.HTTP.Add(busy) // under the lock, so that the end of one before takes nothing away
 	if c.calm == nil {
 		c.calm = time.AfterFunc(busyFor, c.calmDown)
 	} else {
@@ -106,7 +104,7 @@ func (c *client) overload() error {
 	}
 	c.mu.Unlock()
 	c.guest.Link.Reset() // so that it is met
-	return nil
+	return err
 }
 
 // calmDown ends that, unless it has begun anew.

@@ -3,6 +3,7 @@ package demo
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -100,6 +101,8 @@ func (p *play) run(ctx context.Context, seed uint64) {
 	switch {
 	case p.stopped || errors.Is(ctx.Err(), context.Canceled):
 		p.state = playStopped
+	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil:
+		p.state, p.problems = playError, []string{fmt.Sprintf("it wasn't over after %v", playLimit)}
 	case err != nil:
 		p.state, p.problems = playError, []string{strings.ReplaceAll(err.Error(), "\n", "; ")}
 	default:
