@@ -16,9 +16,9 @@ import (
 const (
 	// lookEvery is how often it is looked where nothing was told: measures of a network that stays as good change too.
 	lookEvery = time.Second
-	// A look is followed by a pause of at least lookPause, so that a burst of changes is one; longer where looking takes
-	// long, but never so long that a person sees it.
-	lookPause    = 20 * time.Millisecond
+	// A look is followed by a pause of at least lookPause, so that a burst of changes is one: each change of the outbox
+	// brings all of its entries, up to 30 kB. It is longer where looking takes long, but never so long that a person sees it.
+	lookPause    = 50 * time.Millisecond
 	lookPauseMax = 80 * time.Millisecond
 	lookShare    = 10 // of its time, one part is spent looking
 	// ageOff is how far the age of what is known may be from what a reader reckons, before that is a change of its own.
