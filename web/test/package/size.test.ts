@@ -3,7 +3,7 @@ import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 
 /** What a page loads, in bytes: minified, gzip. The monitor comes beside the core, where there is no agent. */
-const BUDGET = { core: 5000, 'core/monitor': 8100, react: 3000 };
+const BUDGET = { core: 5000, 'core/monitor': 8400, react: 3000 };
 
 test.each(Object.entries(BUDGET))('@chatsdk/%s is at most %d bytes', (name, bytes) => {
   const [pkg, part = 'index'] = name.split('/');

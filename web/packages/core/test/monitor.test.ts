@@ -291,6 +291,63 @@ describe('what is no evidence', () => {
     expect(world.quality.rttMs).toBeLessThan(30);
   });
 
+  test('what keeps the page for less than that is not in what the browser itself timed', async () => {
+    const rtts = new Map<World['timed'], number>();
+    for (const timed of ['never', 'yes'] as const) {
+      const world = new World();
+      world.timed = timed;
+      world.open();
+      for (let i = 0; i < 100; i++) {
+        await world.until(() => world.inFlight > 0); // each question
+        await world.block(90);
+      }
+      expect(world.quality.lossPct).toBe(0);
+      rtts.set(timed, world.quality.rttMs!);
+    }
+    expect(rtts.get('yes')).toBe(20);
+    expect(rtts.get('never')).toBeGreaterThan(80);
+  });
+
+  test('nor is the set-up of a connection: each answer on a new one measures', async () => {
+    const world = new World();
+    world.timed = 'yes';
+    world.rttMs = 40;
+    world.keepMs = 0;
+    world.open();
+    expect(await world.until(world.is('excellent'))).toBeLessThan(3 * world.rttMs + 20);
+    expect(world.requests.length).toBe(1);
+    await world.wait(20_000);
+    expect(world.quality).toMatchObject({ rttMs: 40, level: 'excellent', lossPct: 0 });
+  });
+
+  test('where such a time comes too late, the answer is a sign of life alone', async () => {
+    const world = new World();
+    world.timed = 'yes';
+    world.open();
+    await world.wait(20_000);
+    world.timed = 'lost';
+    for (let i = 0; i < 10; i++) {
+      await world.until(() => world.inFlight > 0);
+      await world.block(90);
+    }
+    expect(world.quality).toMatchObject({ rttMs: 20, level: 'excellent', reach: 'online', lossPct: 0 });
+    await world.wait(60_000); // for ever, and the page's are taken
+    world.rttMs = 200;
+    await world.until(world.is('fair'));
+  });
+
+  test.each(['lost', 'forbidden'] as const)('where its times are %s, the page’s are taken', async (timed) => {
+    const world = new World();
+    world.timed = timed;
+    world.open();
+    await world.wait(20_000);
+    expect(world.quality).toMatchObject({ rttMs: 20, level: 'excellent', reach: 'online', lossPct: 0 });
+    await world.until(() => world.inFlight > 0);
+    await world.wait(world.rttMs); // answered, and nothing was timed yet
+    world.monitor!.stop();
+    expect(world.timers).toEqual([]);
+  });
+
   test('what makes no sense is refused, and so is what comes while nobody wants to know', async () => {
     const world = new World();
     const monitor = world.open();

@@ -33,6 +33,9 @@ export class World {
   timers: Timer[] = [];
   listeners = 0;
   monitor: BrowserMonitor | undefined;
+  /** Whether the browser tells what it timed: it can't, nothing comes, it says that it may not, it does. */
+  timed: 'never' | 'lost' | 'forbidden' | 'yes' = 'never';
+  #timed: ((url: string, ms: number) => void) | undefined;
   #hint: ((event: Hint) => void) | undefined;
   /** When each connection was used last; -1 while it is in use. */
   #connections: number[] = [];
@@ -76,6 +79,11 @@ export class World {
         this.listeners--;
       });
     },
+    timings: (timed, signal) => {
+      this.#timed = timed;
+      signal.addEventListener('abort', () => (this.#timed = undefined));
+      return this.timed !== 'never';
+    },
   };
 
   async tell(event: Hint): Promise<void> {
@@ -109,6 +117,8 @@ export class World {
         done(!fails);
         if (fails) reject(new TypeError('Failed to fetch'));
         else resolve(respond(answer as Exclude<Answer, string>, url));
+        const ms = this.timed === 'yes' ? after / trips : NaN; // without the set-up of the connection
+        if (this.timed === 'yes' || this.timed === 'forbidden') this.environment.setTimeout(() => this.#timed?.(url, ms), 2);
       }, after);
     });
   }

@@ -19,6 +19,11 @@ export interface Environment {
     readonly hidden: () => boolean;
     /** Calls back at each event, until the signal is aborted. */
     readonly listen: (hint: (event: Hint) => void, signal: AbortSignal) => void;
+    /**
+     * Calls back with what the browser itself timed of each request, until the signal is aborted: the ms from its sending to
+     * the first byte of the answer, or NaN where it doesn't say. False means that it times none.
+     */
+    readonly timings: (timed: (url: string, ms: number) => void, signal: AbortSignal) => boolean;
 }
 /** The page, or a worker, that this runs in. Nothing is touched before it is used. */
 export declare const PAGE: Environment;

@@ -7,19 +7,27 @@ const CHALLENGE = 'Chatsdk-Challenge';
 /** What came of a question: why it failed, or nothing if the server answered. */
 export type Outcome = Cause | '';
 
+/** What is asked once, with words that the answer has to give back. */
+export const addressOf = (url: string, challenge: string): string => `${url}${url.includes('?') ? '&' : '?'}c=${challenge}`;
+
 /**
  * Asks the server for a sign of life: status 204, and the challenge given back, so that neither a cache nor a portal
  * passes for it. No redirect is followed, and no login sent. Whoever gives it up by the signal knows better than what it
  * returns then.
  */
-export async function ask(env: Environment, url: string, timeoutMs: number, signal: AbortSignal): Promise<Outcome> {
-  const challenge = env.challenge();
+export async function ask(
+  env: Environment,
+  url: string,
+  challenge: string,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<Outcome> {
   const timed = new AbortController();
   const end = (): void => timed.abort();
   const timer = env.setTimeout(end, timeoutMs);
   signal.addEventListener('abort', end);
   try {
-    const response = await env.fetch(`${url}${url.includes('?') ? '&' : '?'}c=${challenge}`, {
+    const response = await env.fetch(addressOf(url, challenge), {
       cache: 'no-store',
       credentials: 'omit',
       redirect: 'manual',

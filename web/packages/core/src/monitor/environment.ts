@@ -20,6 +20,11 @@ export interface Environment {
   readonly hidden: () => boolean;
   /** Calls back at each event, until the signal is aborted. */
   readonly listen: (hint: (event: Hint) => void, signal: AbortSignal) => void;
+  /**
+   * Calls back with what the browser itself timed of each request, until the signal is aborted: the ms from its sending to
+   * the first byte of the answer, or NaN where it doesn't say. False means that it times none.
+   */
+  readonly timings: (timed: (url: string, ms: number) => void, signal: AbortSignal) => boolean;
 }
 
 /** The page, or a worker, that this runs in. Nothing is touched before it is used. */
@@ -41,5 +46,16 @@ export const PAGE: Environment = {
     on(globalThis, 'pageshow');
     on(globalThis, 'online');
     on(globalThis, 'offline');
+  },
+  timings: (timed, signal) => {
+    if (!globalThis.PerformanceObserver?.supportedEntryTypes?.includes('resource')) return false;
+    const observer = new PerformanceObserver((list) => {
+      for (const { name, requestStart, responseStart } of list.getEntries() as PerformanceResourceTiming[]) {
+        timed(name, requestStart ? responseStart - requestStart : NaN); // 0 is all that another origin has, unless it allows
+      }
+    });
+    observer.observe({ type: 'resource' });
+    signal.addEventListener('abort', () => observer.disconnect());
+    return true;
   },
 };

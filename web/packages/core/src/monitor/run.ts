@@ -1,4 +1,4 @@
-import { ask, type Outcome } from './ask.js';
+import { addressOf, ask, type Outcome } from './ask.js';
 import type { Effort } from './effort.js';
 import type { Environment, Hint } from './environment.js';
 import type { Estimator, Report, Sample } from './estimator.js';
@@ -30,6 +30,8 @@ const PULSE_MS = 50;
 const BUSY = 100 * MS;
 /** A page that is always busy has to do with the times it gets. */
 const BUSY_AT_MOST = 10 * SECOND;
+/** How long the browser's own time of a request is waited for: it comes some ms after the answer. */
+const TIMED_MS = 100;
 
 type Publish = (report: Report, now: number) => void;
 
@@ -52,6 +54,10 @@ export class Run {
   readonly #signal: AbortSignal;
   readonly #publish: Publish;
   readonly #flights = new Map<number, Flight>();
+  /** Who waits for the browser's own time of a request, by its address. */
+  readonly #untimed = new Map<string, (ms: number) => void>();
+  readonly #times: boolean;
+  #told = false; // such times come, too late only where the page is busy
   #id = 0;
   #timer: unknown;
   #pulseTimer: unknown;
@@ -74,6 +80,7 @@ export class Run {
     this.#mono = env.now();
     signal.addEventListener('abort', () => this.#end());
     env.listen((event) => this.hint(event), signal);
+    this.#times = env.timings((url, ms) => this.#untimed.get(url)?.(ms), signal);
     this.#look();
     this.#tick();
   }
@@ -158,15 +165,35 @@ export class Run {
     this.#flights.set(id, { began: now, control, place, cold, patient });
     if (!place) this.#pulse(now);
     const timeoutMs = this.#options.timeoutMs * (patient ? PATIENT : 1);
-    void ask(this.#env, this.#options.url, timeoutMs, control.signal).then((outcome) => this.#land(id, outcome));
+    const challenge = this.#env.challenge();
+    void ask(this.#env, this.#options.url, challenge, timeoutMs, control.signal).then(async (outcome) => {
+      const came = this.#now();
+      this.#land(id, outcome, came, outcome || !this.#times ? NaN : await this.#timed(addressOf(this.#options.url, challenge)));
+    });
     return true;
   }
 
-  #land(id: number, outcome: Outcome): void {
+  /** The ms that the browser itself timed of a request that was answered; NaN if it doesn't say. */
+  #timed(address: string): Promise<number> {
+    return new Promise((resolve) => {
+      const end = (ms: number): void => {
+        this.#env.clearTimeout(timer);
+        this.#untimed.delete(address);
+        resolve(ms);
+      };
+      const timer = this.#env.setTimeout(() => end(NaN), TIMED_MS);
+      this.#untimed.set(address, end);
+    });
+  }
+
+  #land(id: number, outcome: Outcome, came: number, timedMs: number): void {
     const flight = this.#flights.get(id);
     const now = this.#now();
     if (!flight) return; // it was given up
     this.#flights.delete(id);
+    // Neither the page's own work nor a connection's set-up is in what the browser timed.
+    const isTimed = timedMs > 0 && timedMs * MS <= came - flight.began;
+    this.#told ||= isTimed;
     if (outcome) {
       this.#warm = [];
       this.#e.observe({ kind: 'failure', id, cause: outcome, at: now });
@@ -174,13 +201,14 @@ export class Run {
       // Those that are still out went out while nothing came back.
       if (this.#e.report(now).reach !== 'online') this.#abandon();
       this.#warm[flight.place] = this.#warm[0] = now;
-      const fresh = flight.cold || this.#wasBusy(flight, now);
-      this.#e.observe({ kind: 'round-trip', id, rtt: Math.max(now - flight.began, 1), fresh, at: now });
+      const fresh = !isTimed && (flight.cold || this.#wasBusy(flight, came));
+      const rtt = isTimed ? Math.round(timedMs * MS) : Math.max(came - flight.began, 1);
+      this.#e.observe({ kind: 'round-trip', id, rtt, fresh, at: now });
       if (!fresh) this.#measured = now;
     }
     this.#tick();
     // The connection is there now: what it takes without its set-up is known a round trip later.
-    if (!outcome && flight.cold && !this.#flights.size && !this.#paused && !this.#signal.aborted) {
+    if (!outcome && flight.cold && !isTimed && !this.#flights.size && !this.#paused && !this.#signal.aborted) {
       this.#launch(false, this.#now());
       this.#tick();
     }
@@ -188,7 +216,7 @@ export class Run {
 
   /** Says whether an answer may have waited for the page, which was busy with something else. */
   #wasBusy({ began }: Flight, now: number): boolean {
-    const late = this.#busy >= began || now - this.#pulsed > BUSY + PULSE_MS * MS;
+    const late = this.#told || this.#busy >= began || now - this.#pulsed > BUSY + PULSE_MS * MS;
     return late && !this.#env.hidden() && now - this.#measured < BUSY_AT_MOST;
   }
 
@@ -215,6 +243,7 @@ export class Run {
 
   #end(): void {
     this.#abandon();
+    for (const end of this.#untimed.values()) end(NaN);
     this.#env.clearTimeout(this.#timer);
     this.#env.clearTimeout(this.#pulseTimer);
   }
