@@ -158,6 +158,12 @@ func TestOrigin(t *testing.T) {
 			}
 		}
 	}
+	for origin, want := range map[string]string{"https://app.example.com": "https://app.example.com", "https://evil.example": ""} {
+		ping := h.call("GET", "/api/health/ping?c=1", "", nil, "Origin", origin)
+		if got := ping.header.Get("Timing-Allow-Origin"); ping.status != 204 || got != want {
+			t.Errorf("ping from %s: %d, its times are for %q", origin, ping.status, got)
+		}
+	}
 	a := h.call("OPTIONS", general, "", nil, "Origin", "https://app.example.com")
 	if a.status != 204 || a.header.Get("Access-Control-Allow-Origin") != "https://app.example.com" ||
 		!strings.Contains(a.header.Get("Access-Control-Allow-Headers"), "Authorization") {
