@@ -12,6 +12,8 @@ export class TestAgent {
   seq = 0;
   /** Answers nothing at all while true: requests hang. */
   hang = false;
+  /** Without it, pages of other origins are refused, as by an agent without --allow-origin. */
+  allowsOrigin = true;
   /** Replaces the answer to a path. */
   override: Record<string, (q: IncomingMessage, r: ServerResponse) => void> = {};
   /** Each request, as `METHOD /path`. */
@@ -105,6 +107,10 @@ export class TestAgent {
 
   serve(q: IncomingMessage, r: ServerResponse): void {
     const url = new URL(q.url!, 'http://agent');
+    if (!this.allowsOrigin) {
+      this.requests.push(`${q.method} ${url.pathname}`);
+      return problem(r, 403, 'foreign_origin', 'pages of another origin may not ask');
+    }
     r.setHeader('Access-Control-Allow-Origin', '*');
     r.setHeader('Access-Control-Allow-Headers', 'authorization, content-type');
     if (q.method === 'OPTIONS') return void r.writeHead(204).end();

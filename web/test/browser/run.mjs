@@ -7,6 +7,7 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 import { createServer } from 'vite';
+import { testBadInput } from './badinput.mjs';
 import { testDashboard } from './dashboard.mjs';
 import { serveExample } from './example.mjs';
 import { testMonitor } from './monitor.mjs';
@@ -23,6 +24,12 @@ rmSync(output, { recursive: true, force: true });
 mkdirSync(output, { recursive: true });
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
+const alias = [
+  { find: '@chatsdk/react/style.css', replacement: at('../../packages/react/src/style.css') },
+  { find: '@chatsdk/core/monitor', replacement: at('../../packages/core/src/monitor/index.ts') },
+  { find: '@chatsdk/core', replacement: at('../../packages/core/src/index.ts') },
+  { find: '@chatsdk/react', replacement: at('../../packages/react/src/index.ts') },
+];
 // The development build of React, as StrictMode doubles effects there only.
 const vite = await createServer({
   root: at('.'),
@@ -30,14 +37,7 @@ const vite = await createServer({
   logLevel: 'error',
   cacheDir: at('../../node_modules/.vite-browser'),
   server: { host: '127.0.0.1', port: 0, hmr: false, watch: null, fs: { allow: [at('../..')] } },
-  resolve: {
-    alias: [
-      { find: '@chatsdk/react/style.css', replacement: at('../../packages/react/src/style.css') },
-      { find: '@chatsdk/core/monitor', replacement: at('../../packages/core/src/monitor/index.ts') },
-      { find: '@chatsdk/core', replacement: at('../../packages/core/src/index.ts') },
-      { find: '@chatsdk/react', replacement: at('../../packages/react/src/index.ts') },
-    ],
-  },
+  resolve: { alias },
   optimizeDeps: { include: ['react', 'react-dom/client', 'react/jsx-runtime', 'react/jsx-dev-runtime'] },
 });
 await vite.listen();
@@ -157,7 +157,8 @@ await test('twenty indicators, one stream; an agent that goes and comes back', {
   try {
     await page.goto(`${origin}/many.html?agent=${encodeURIComponent(agent.url)}#token=secret`);
     const shown = (status) => page.locator(`.chatsdk-indicator[data-status="${status}"]`).nth(19).waitFor();
-    await shown('excellent');
+    await shown('excellent'); // by the state, which comes before the stream
+    await until(() => agent.streams.size > 0);
     assert.equal(agent.streams.size, 1);
     assert.deepEqual(agent.requests, ['GET /v1/state', 'GET /v1/events']);
     assert.equal(new URL(page.url()).hash, '', 'the token is out of the address bar');
@@ -192,6 +193,7 @@ await test('twenty indicators, one stream; an agent that goes and comes back', {
     await agent.start();
     await shown('poor');
     assert.equal(await page.locator('.chatsdk-banner').count(), 0);
+    await until(() => agent.streams.size > 0);
     assert.equal(agent.streams.size, 1);
 
     await page.reload(); // the tab remembers the token
@@ -239,12 +241,14 @@ await test('the example shows an agent', {}, async (page) => {
     await example.route(page);
     await page.goto(`${example.origin}/examples/indicator/?agent=${encodeURIComponent(agent.url)}#token=secret`);
     await page.locator('.chatsdk-indicator[data-status="excellent"]').waitFor();
+    await until(() => agent.streams.size > 0);
     assert.equal(agent.streams.size, 1);
   } finally {
     await agent.stop();
   }
 });
 
+await testBadInput(test, accessible, origin, heapOf);
 await testMonitor(test, accessible, origin);
 await testDashboard(test, accessible, output);
 
