@@ -10,6 +10,7 @@ import { createServer } from 'vite';
 import { testBadInput } from './badinput.mjs';
 import { testDashboard } from './dashboard.mjs';
 import { serveExample } from './example.mjs';
+import { testMatrix } from './matrix.mjs';
 import { testMonitor } from './monitor.mjs';
 import { TestAgent } from '../agent.ts';
 
@@ -250,6 +251,7 @@ await test('the example shows an agent', {}, async (page) => {
 
 await testBadInput(test, accessible, origin, heapOf);
 await testMonitor(test, accessible, origin);
+await testMatrix(test, alias);
 await testDashboard(test, accessible, output);
 
 /** The bytes that a page holds, after the garbage was collected. */
