@@ -359,7 +359,10 @@ func TestMetrics(t *testing.T) {
 func TestPage(t *testing.T) {
 	within(t, agent.Options{}, func(t *testing.T, r *rig) {
 		bare := func(q *http.Request) { q.Header.Del("Authorization") }
-		types := map[string]string{"/": "text/html", "/dashboard.js": "text/javascript", "/dashboard.css": "text/css", "/icon.svg": "image/svg+xml"}
+		types := map[string]string{
+			"/": "text/html", "/dashboard.js": "text/javascript", "/dashboard.css": "text/css", "/icon.svg": "image/svg+xml",
+			"/gallery.html": "text/html", "/gallery.js": "text/javascript", "/shared.js": "text/javascript", "/licences.txt": "text/plain",
+		}
 		for path, want := range maps.All(types) {
 			res, text := r.ask(http.MethodGet, path, "", bare)
 			if got := res.Header.Get("Content-Type"); res.StatusCode != http.StatusOK || !strings.HasPrefix(got, want) || text == "" {

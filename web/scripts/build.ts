@@ -1,12 +1,14 @@
 // Builds the packages into their dist folders, which are committed, so that nobody needs Node to use them. With --check
 // it builds elsewhere and fails if what is committed differs.
 import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'vite';
 
 const web = fileURLToPath(new URL('..', import.meta.url));
+/** What the pages' files hold of others: their licences go with it. */
+const BUNDLED = ['react', 'react-dom', 'scheduler', 'uplot'];
 const check = process.argv.includes('--check');
 const target = check ? mkdtempSync(join(web, 'node_modules', '.dist-')) : '';
 let stale = false;
@@ -34,17 +36,34 @@ try {
 }
 if (stale) process.exit(1);
 
-/** The page: with React in it, and names that don't change, so that what is committed is replaced. */
+/** The pages: with React in what they share, and names that don't change, so that what is committed is replaced. */
 async function page(folder: string, out: string): Promise<void> {
-  const names = { entryFileNames: 'dashboard.js', assetFileNames: 'dashboard[extname]' };
   await build({
     configFile: false,
     root: folder,
     base: './',
     logLevel: 'warn',
     resolve: { alias: ['core', 'react'].map((name) => source(name)) },
-    build: { outDir: out, emptyOutDir: false, target: 'es2022', assetsDir: '', rolldownOptions: { output: names } },
+    build: {
+      outDir: out,
+      emptyOutDir: false,
+      target: 'es2022',
+      assetsDir: '',
+      cssCodeSplit: false,
+      modulePreload: { polyfill: false },
+      rolldownOptions: {
+        input: { dashboard: join(folder, 'index.html'), gallery: join(folder, 'gallery.html') },
+        output: {
+          entryFileNames: '[name].js',
+          chunkFileNames: '[name].js',
+          assetFileNames: 'dashboard[extname]',
+          codeSplitting: { groups: [{ name: 'shared', minShareCount: 2 }] },
+        },
+      },
+    },
   });
+  const licences = BUNDLED.map((name) => `${name}\n\n${readFileSync(join(web, 'node_modules', name, 'LICENSE'), 'utf8')}`);
+  writeFileSync(join(out, 'licences.txt'), licences.join('\n\n'));
 }
 
 /** Our packages from their sources, so that a build doesn't depend on the one before. */

@@ -1,116 +1,42 @@
 import type { SnapshotPatch, Status } from '@chatsdk/core';
+import { states } from '../apps/dashboard/src/states.ts';
 
-/** A state that a page can be in: what a store holds, and what an indicator makes of it. */
-export interface State {
-  readonly name: string;
+/** What an indicator has to make of a state. */
+interface Want {
   readonly status: Status;
-  readonly patch: SnapshotPatch;
   readonly text: string;
   readonly bars: number;
   /** States of one group may look alike but for their words. */
   readonly group?: string;
 }
 
-const well = { state: 'connected', synced: true } as const;
-const level = (name: 'excellent' | 'good' | 'fair' | 'poor', rttMs: number, text: string, bars: number): State => ({
-  name,
-  status: name,
-  patch: { agent: 'connected', quality: { level: name, reach: 'online', rttMs, confidence: 0.97 }, connection: well },
-  text,
-  bars,
-});
-const signed = { state: 'fresh', user: 'ada' } as const;
-const outbox = { queued: 2, durable: true };
-const soon = (): string => new Date(Date.now() + 90_000).toISOString();
+/** A state that a page can be in: what a store holds, and what an indicator makes of it. */
+export interface State extends Want {
+  readonly name: string;
+  readonly patch: SnapshotPatch;
+}
 
-export const STATES: readonly State[] = [
-  level('excellent', 12, 'Excellent10 ms', 3),
-  level('good', 83, 'Good80 ms', 2),
-  level('fair', 214, 'Fair210 ms', 1),
-  { ...level('poor', 640, 'Poor640 ms', 0), group: '!' },
-  { name: 'unknown', status: 'unknown', patch: { agent: 'connecting' }, text: 'Checking…', bars: 0, group: '?' },
-  {
-    name: 'reconnecting',
-    status: 'reconnecting',
-    patch: { quality: { level: 'good', reach: 'online', rttMs: 83 }, connection: { state: 'reconnecting' }, outbox },
-    text: 'Reconnecting…',
-    bars: 2,
-    group: 'good', // the path is good; the words say what isn't
-  },
-  {
-    name: 'offline',
-    status: 'offline',
-    patch: {
-      quality: { level: 'offline', reach: 'offline' },
-      connection: { state: 'reconnecting', retryAt: soon() },
-      outbox,
-    },
-    text: 'OfflineReconnecting…',
-    bars: 0,
-    group: 'x',
-  },
-  {
-    name: 'suspended',
-    status: 'suspended',
-    patch: { quality: { level: 'offline', reach: 'offline' }, connection: { state: 'suspended' }, outbox },
-    text: 'OfflineStill trying…',
-    bars: 0,
-    group: 'x',
-  },
-  {
-    name: 'failed',
-    status: 'failed',
-    patch: { connection: { state: 'failed', error: 'attempt limit reached' } },
-    text: 'Connection failed',
-    bars: 0,
-    group: 'x',
-  },
-  {
-    name: 'signed out',
-    status: 'signed-out',
-    patch: { session: { ...signed, state: 'reauth-required' }, connection: { state: 'failed' }, outbox },
-    text: 'Signed out',
-    bars: 0,
-    group: '!',
-  },
-  {
-    name: 'captive portal',
-    status: 'captive',
-    patch: { quality: { level: 'offline', reach: 'captive' }, connection: { state: 'reconnecting' } },
-    text: 'Network sign-in needed',
-    bars: 0,
-    group: '!',
-  },
-  {
-    name: 'server down',
-    status: 'server-down',
-    patch: { quality: { level: 'offline', reach: 'server-down' }, connection: { state: 'reconnecting' }, outbox },
-    text: 'Server not answeringReconnecting…',
-    bars: 0,
-    group: '!',
-  },
-  {
-    name: 'agent lost',
-    status: 'agent-lost',
-    patch: { agent: 'lost' },
-    text: 'Chat program not running',
-    bars: 0,
-    group: '?',
-  },
-  {
-    name: 'agent refused',
-    status: 'agent-refused',
-    patch: { agent: 'refused' },
-    text: 'Page not let in',
-    bars: 0,
-    group: '?',
-  },
-  {
-    name: 'agent incompatible',
-    status: 'agent-incompatible',
-    patch: { agent: 'incompatible' },
-    text: 'Versions differ',
-    bars: 0,
-    group: '?',
-  },
-];
+const WANT: Readonly<Record<string, Want>> = {
+  excellent: { status: 'excellent', text: 'Excellent10 ms', bars: 3 },
+  good: { status: 'good', text: 'Good80 ms', bars: 2 },
+  fair: { status: 'fair', text: 'Fair210 ms', bars: 1 },
+  poor: { status: 'poor', text: 'Poor640 ms', bars: 0, group: '!' },
+  unknown: { status: 'unknown', text: 'Checking…', bars: 0, group: '?' },
+  // The path is good; the words say what isn't.
+  reconnecting: { status: 'reconnecting', text: 'Reconnecting…', bars: 2, group: 'good' },
+  offline: { status: 'offline', text: 'OfflineReconnecting…', bars: 0, group: 'x' },
+  suspended: { status: 'suspended', text: 'OfflineStill trying…', bars: 0, group: 'x' },
+  failed: { status: 'failed', text: 'Connection failed', bars: 0, group: 'x' },
+  'signed out': { status: 'signed-out', text: 'Signed out', bars: 0, group: '!' },
+  'captive portal': { status: 'captive', text: 'Network sign-in needed', bars: 0, group: '!' },
+  'server down': { status: 'server-down', text: 'Server not answeringReconnecting…', bars: 0, group: '!' },
+  'agent lost': { status: 'agent-lost', text: 'Chat program not running', bars: 0, group: '?' },
+  'agent refused': { status: 'agent-refused', text: 'Page not let in', bars: 0, group: '?' },
+  'agent incompatible': { status: 'agent-incompatible', text: 'Versions differ', bars: 0, group: '?' },
+};
+
+export const STATES: readonly State[] = states.map(({ name, patch }) => {
+  const want = WANT[name];
+  if (!want) throw new Error(`no expectation for ${name}`);
+  return { name, patch, ...want };
+});

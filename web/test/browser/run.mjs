@@ -1,6 +1,6 @@
 // The packages in a real Chromium: what the unit tests can't see. Screenshots go to test/output.
 //
-//   npm run test:browser [-- PART OF A NAME]        # CHROMIUM=/path/to/chromium, default /usr/bin/chromium
+//   npm run test:browser [-- PART OF A NAME]   # CHROMIUM=/path/to/chromium, default /usr/bin/chromium
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -12,8 +12,10 @@ import { testDashboard } from './dashboard.mjs';
 import { serveExample } from './example.mjs';
 import { testMatrix } from './matrix.mjs';
 import { testMonitor } from './monitor.mjs';
+import { testPanel } from './panel.mjs';
 import { TestAgent } from '../agent.ts';
 
+const wanted = process.argv.slice(2).find((a) => !a.startsWith('--')) ?? '';
 const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
 if (!existsSync(executablePath)) {
   console.error(`no Chromium at ${executablePath}: apt-get install chromium, or set CHROMIUM`);
@@ -48,7 +50,7 @@ const browser = await chromium.launch({ executablePath, args: ['--disable-dev-sh
 let failed = 0;
 /** Runs one test on a page of its own. What the page logs as an error fails it, but for what it says it expects. */
 async function test(name, options, run) {
-  if (!name.includes(process.argv[2] ?? '')) return;
+  if (!name.includes(wanted)) return;
   const began = performance.now();
   const context = await browser.newContext({ viewport: { width: 1100, height: 940 }, ...options });
   const page = await context.newPage();
@@ -253,6 +255,7 @@ await testBadInput(test, accessible, origin, heapOf);
 await testMonitor(test, accessible, origin);
 await testMatrix(test, alias);
 await testDashboard(test, accessible, output);
+await testPanel(test, accessible, output);
 
 /** The bytes that a page holds, after the garbage was collected. */
 async function heapOf(page) {

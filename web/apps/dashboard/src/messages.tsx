@@ -1,31 +1,44 @@
 import { useLayoutEffect, useRef, useSyncExternalStore, type ReactElement } from 'react';
+import { useOutbox } from '@chatsdk/react';
+import { clock } from './clock.js';
 import type { MessageLog } from './log.js';
+import { Outbox, waitingOf } from './outbox.js';
 
-/** The messages of a channel, the newest in sight unless somebody scrolled up to read. */
+/**
+ * The messages of a channel, and below them at once those of one's own that aren't there yet, each with its state. The
+ * newest is in sight unless somebody scrolled up to read.
+ */
 export function Messages({ log, user }: { readonly log: MessageLog; readonly user: string }): ReactElement {
   const messages = useSyncExternalStore(log.subscribe, log.getSnapshot);
-  const list = useRef<HTMLOListElement>(null);
+  const outbox = useOutbox();
+  const waiting = waitingOf(outbox.entries, log.channel, messages);
+  const box = useRef<HTMLDivElement>(null);
   const atEnd = useRef(true);
   useLayoutEffect(() => {
-    if (atEnd.current) list.current!.scrollTop = list.current!.scrollHeight;
-  }, [messages]);
+    if (atEnd.current) box.current!.scrollTop = box.current!.scrollHeight;
+  }, [messages, waiting.length]);
   const look = (e: React.UIEvent<HTMLElement>): void => {
     const { scrollTop, scrollHeight, clientHeight } = e.currentTarget;
     atEnd.current = scrollHeight - scrollTop - clientHeight < 40;
   };
   return (
-    <ol className="messages" ref={list} onScroll={look} tabIndex={0} aria-label={`Messages in ${log.channel}`}>
-      {messages.map((m) => (
-        <li key={m.seq} data-mine={m.user === user || undefined}>
-          <b>{m.user}</b> <span className="text">{m.text}</span> <time dateTime={m.time}>{clock(m.time)}</time>
-          {m.attachments.length > 0 && <span className="attached">{m.attachments.length === 1 ? '1 file' : `${m.attachments.length} files`}</span>}
-        </li>
-      ))}
-    </ol>
+    <div className="log" ref={box} onScroll={look} tabIndex={0} role="group" aria-label={`Messages in ${log.channel}`}>
+      {messages.length + waiting.length === 0 && <p className="soft">No messages yet.</p>}
+      <ol className="messages">
+        {messages.map((m) => (
+          <li key={m.seq} data-mine={m.user === user || undefined}>
+            <b>{m.user}</b> <span className="text">{m.text}</span>{' '}
+            {m.attachments.length > 0 && (
+              <span className="attached">{m.attachments.length === 1 ? '1 file' : `${m.attachments.length} files`}</span>
+            )}{' '}
+            <span className="meta">
+              <time dateTime={m.time}>{clock(Date.parse(m.time))}</time>
+              {m.user === user && ' · sent'}
+            </span>
+          </li>
+        ))}
+      </ol>
+      <Outbox user={user} waiting={waiting} cancel={outbox.cancel} retry={outbox.retry} />
+    </div>
   );
-}
-
-function clock(time: string): string {
-  const date = new Date(time);
-  return Number.isNaN(date.getTime()) ? '' : date.toLocaleTimeString();
 }

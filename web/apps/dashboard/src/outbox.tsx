@@ -1,9 +1,7 @@
-import type { OutboxEntry } from '@chatsdk/core';
-import { useOutbox } from '@chatsdk/react';
-import { useState, useSyncExternalStore, type ReactElement } from 'react';
-import type { MessageLog } from './log.js';
+import type { Message, OutboxEntry } from '@chatsdk/core';
+import { useState, type ReactElement } from 'react';
 
-const WORDS: Record<string, string> = {
+const WORDS: Readonly<Record<string, string>> = {
   queued: 'waits',
   sending: 'is being sent',
   sent: 'sent',
@@ -12,34 +10,65 @@ const WORDS: Record<string, string> = {
   expired: 'too old, not sent',
 };
 
-/** What this channel's outbox holds and the channel doesn't show yet. */
-export function Outbox({ channel, log }: { readonly channel: string; readonly log: MessageLog }): ReactElement | null {
-  const { entries, cancel, retry } = useOutbox();
-  const messages = useSyncExternalStore(log.subscribe, log.getSnapshot);
-  const shown = new Set(messages.map((m) => m.id));
-  const waiting = entries.filter((e) => e.channel === channel && !shown.has(e.id) && e.state !== 'cancelled');
+/** What an entry waits for. What isn't named here is shown as it is: a refusal's code. */
+const REASONS: Readonly<Record<string, string>> = {
+  network: 'for the network',
+  earlier: 'for the one before',
+  dependency: 'for its file',
+  rate: 'as the server asked',
+  auth: 'for the sign-in',
+  paused: 'until it may go on',
+  disk: 'for room on the disk',
+};
+
+/** stateOf says in words how an entry stands: "waits for the network", "not sent: refused". */
+export function stateOf({ state, reason }: Pick<OutboxEntry, 'state' | 'reason'>): string {
+  const word = WORDS[state] ?? state;
+  if (!reason) return word;
+  return state === 'queued' && REASONS[reason] ? `${word} ${REASONS[reason]}` : `${word}: ${reason}`;
+}
+
+/** waitingOf returns what the outbox holds for a channel and the channel doesn't show yet, in the order of sending. */
+export function waitingOf(entries: readonly OutboxEntry[], channel: string, shown: readonly Message[]): readonly OutboxEntry[] {
+  const ids = new Set(shown.map((m) => m.id));
+  return entries.filter((e) => e.channel === channel && !ids.has(e.id) && e.state !== 'cancelled');
+}
+
+type Act = (id: string) => Promise<unknown>;
+
+interface Props {
+  readonly user: string;
+  readonly waiting: readonly OutboxEntry[];
+  readonly cancel: Act;
+  readonly retry: Act;
+}
+
+/** One's own messages on their way. */
+export function Outbox({ user, waiting, cancel, retry }: Props): ReactElement | null {
   if (!waiting.length) return null;
   return (
     <ul className="outbox" aria-label="On the way">
       {waiting.map((e) => (
-        <Entry key={e.id} entry={e} cancel={cancel} retry={retry} />
+        <Entry key={e.id} user={user} entry={e} cancel={cancel} retry={retry} />
       ))}
     </ul>
   );
 }
 
-type Act = (id: string) => Promise<unknown>;
+interface EntryProps extends Omit<Props, 'waiting'> {
+  readonly entry: OutboxEntry;
+}
 
-function Entry({ entry, cancel, retry }: { readonly entry: OutboxEntry; readonly cancel: Act; readonly retry: Act }) {
+function Entry({ user, entry, cancel, retry }: EntryProps): ReactElement {
   const [error, setError] = useState('');
-  const { id, state, text, reason } = entry;
+  const { id, state, text } = entry;
   const ask = (act: Act) => () => {
     setError('');
     act(id).catch((e: Error) => setError(e.message));
   };
   return (
-    <li data-state={state}>
-      <span className="text">{text}</span> <em>{[WORDS[state] ?? state, reason].filter(Boolean).join(': ')}</em>
+    <li data-state={state} data-mine>
+      <b>{user}</b> <span className="text">{text}</span> <em className="meta">{stateOf(entry)}</em>
       {(state === 'queued' || state === 'parked') && (
         <button type="button" onClick={ask(cancel)} aria-label={`Cancel: ${text}`}>
           Cancel

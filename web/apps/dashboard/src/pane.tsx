@@ -1,13 +1,13 @@
 import { ChatSDKProvider, ConnectionBanner, NetworkIndicator, useConnection, useSnapshot } from '@chatsdk/react';
 import { useMemo, useState, type ReactElement } from 'react';
 import { Composer } from './composer.js';
+import { TimelineFigure } from './figure.js';
 import { MessageLog } from './log.js';
 import { Messages } from './messages.js';
-import { Outbox } from './outbox.js';
 import type { PaneOf } from './panes.js';
 import { Uploads } from './uploads.js';
 
-/** One client: its connection, one channel of it, and what is on its way. */
+/** One client: its connection, one channel of it, what is on its way, and its last two minutes. */
 export function Pane({ name, store }: PaneOf): ReactElement {
   // With more than one client on the page it has to be heard whose connection it is.
   const labels = useMemo(() => (name ? { connection: `Connection of ${name}` } : {}), [name]);
@@ -18,7 +18,7 @@ export function Pane({ name, store }: PaneOf): ReactElement {
   );
 }
 
-function Client({ name, store }: PaneOf): ReactElement {
+function Client({ name, store }: Pick<PaneOf, 'name' | 'store'>): ReactElement {
   const user = useSnapshot((s) => s.session.user) || name || 'client';
   const channels = useSnapshot((s) => Object.keys(s.channels).sort());
   const [chosen, choose] = useState('');
@@ -30,32 +30,35 @@ function Client({ name, store }: PaneOf): ReactElement {
         <h2>{user}</h2>
         <NetworkIndicator />
       </div>
-      <Facts />
+      <div className="facts">
+        <Facts />
+        {channels.length > 1 && (
+          <label className="channel">
+            Channel{' '}
+            <select value={channel} onChange={(e) => choose(e.target.value)}>
+              {channels.map((c) => (
+                <option key={c}>{c}</option>
+              ))}
+            </select>
+          </label>
+        )}
+      </div>
       <ConnectionBanner />
-      <label className="channel">
-        Channel{' '}
-        <select value={channel} onChange={(e) => choose(e.target.value)}>
-          {(channels.length ? channels : [channel]).map((c) => (
-            <option key={c}>{c}</option>
-          ))}
-        </select>
-      </label>
       <Messages log={log} user={user} />
-      <Outbox channel={channel} log={log} />
       <Uploads channel={channel} />
       <Composer store={store} channel={channel} />
+      <TimelineFigure store={store} name={user} />
     </section>
   );
 }
 
 function Facts(): ReactElement {
   const { state, synced, circuit, attempt, session } = useConnection();
-  const caughtUp = state === 'connected' ? (synced ? ', caught up' : ', catching up') : '';
+  const more = state === 'connected' ? (synced ? ', caught up' : ', catching up') : attempt > 0 ? `, try ${attempt}` : '';
   return (
-    <p className="facts">
+    <p>
       {state}
-      {caughtUp}
-      {attempt > 0 && `, try ${attempt}`} · circuit {circuit} · session {session}
+      {more} · circuit {circuit} · session {session}
     </p>
   );
 }

@@ -1,7 +1,9 @@
 import { afterEach, expect, test } from 'vitest';
-import { AgentStore, type Message } from '@chatsdk/core';
+import { AgentStore, type EntryState, type Message, type OutboxEntry } from '@chatsdk/core';
 import { TestAgent } from '../../../test/agent.ts';
+import { nearest } from '../src/demo/slider.tsx';
 import { KEPT, MessageLog, put } from '../src/log.ts';
+import { stateOf, waitingOf } from '../src/outbox.tsx';
 import { progressOf } from '../src/uploads.tsx';
 
 const ends: (() => unknown)[] = [];
@@ -96,4 +98,27 @@ test('progress', () => {
   expect(progressOf({ ...upload, state: 'waiting', bps: 1 })).toBe('40%, waiting');
   expect(progressOf({ ...upload, state: 'failed', error: 'too large' })).toBe('40%, failed: too large');
   expect(progressOf({ ...upload, state: 'queued', sent: 0, total: 0 })).toBe('0%, queued');
+});
+
+test('one’s own messages on their way, in words', () => {
+  const entry = (id: string, state: EntryState, reason = '', channel = 'general'): OutboxEntry => ({ id, channel, text: '', state, reason, seq: 0, at: '' });
+  const entries = [
+    entry('m1', 'sent'),
+    entry('m2', 'sent'),
+    entry('m3', 'cancelled', 'cancelled'),
+    entry('m4', 'parked', 'forbidden'),
+    entry('m5', 'sending'),
+    entry('m6', 'queued', 'network'),
+    entry('m7', 'queued', 'network', 'other'),
+  ];
+  // What the channel shows already, what was taken back, and what belongs elsewhere isn't among them.
+  const waiting = waitingOf(entries, 'general', [message(1)]);
+  expect(waiting.map((e) => e.id)).toEqual(['m2', 'm4', 'm5', 'm6']);
+  expect(waiting.map(stateOf)).toEqual(['sent', 'not sent: forbidden', 'is being sent', 'waits for the network']);
+  expect(stateOf({ state: 'queued', reason: '' })).toBe('waits');
+  expect(stateOf({ state: 'queued', reason: 'something new' })).toBe('waits: something new');
+});
+
+test('a slider stands at the step that is closest', () => {
+  expect([0, 59, 91, 5000].map((v) => nearest([0, 60, 120], v))).toEqual([0, 1, 2, 2]);
 });

@@ -1,0 +1,65 @@
+import type { ReactElement } from 'react';
+import { Ask } from './button.js';
+import type { Scenario } from './state.js';
+import type { DemoStore } from './store.js';
+import { useDemo } from './use.js';
+import { Verdict, wordOf } from './verdict.js';
+
+/** The scenarios, and how the one that plays gets on. */
+export function Scenarios({ demo }: { readonly demo: DemoStore }): ReactElement | null {
+  const { state } = useDemo(demo);
+  if (!state) return null;
+  const { scenarios, play } = state;
+  const first = scenarios.filter((s) => !s.of);
+  const siblings = scenarios.filter((s) => s.of);
+  const running = play?.state === 'running';
+  return (
+    <section className="scenarios" aria-labelledby="scenarios">
+      <div className="head">
+        <h2 id="scenarios">Scenarios</h2>
+        <p className="soft">Each plays in a world of its own, beside the two clients above, and ends with a verdict.</p>
+        {running && (
+          <Ask demo={demo} path="/v1/stop" does="scenario stopped" kind="main">
+            Stop
+          </Ask>
+        )}
+      </div>
+      <List demo={demo} scenarios={first} running={running} />
+      {siblings.length > 0 && (
+        <details>
+          <summary>{siblings.length} more like them</summary>
+          <List demo={demo} scenarios={siblings} running={running} />
+        </details>
+      )}
+      {/* Always there, so that what comes in is heard; only how it stands, and not what it counts. */}
+      <p className="chatsdk-hidden" role="status" aria-label="Scenario">
+        {play && `${play.name}: ${wordOf(play)}`}
+      </p>
+      {play && <Verdict play={play} />}
+    </section>
+  );
+}
+
+interface ListProps {
+  readonly demo: DemoStore;
+  readonly scenarios: readonly Scenario[];
+  readonly running: boolean;
+}
+
+function List({ demo, scenarios, running }: ListProps): ReactElement {
+  return (
+    <ul className="cards">
+      {scenarios.map((s) => (
+        <li key={s.id}>
+          <Ask demo={demo} path="/v1/play" body={{ scenario: s.id }} does={`scenario ${s.name} begun`} idle={running}>
+            <b>
+              {s.of ? '' : `${s.id} · `}
+              {s.name}
+            </b>
+            <span className="soft">{s.why}</span>
+          </Ask>
+        </li>
+      ))}
+    </ul>
+  );
+}
