@@ -1,6 +1,6 @@
 // The packages in a real Chromium: what the unit tests can't see. Screenshots go to test/output.
 //
-//   npm run test:browser [-- PART OF A NAME]   # CHROMIUM=/path/to/chromium, default /usr/bin/chromium
+//   npm run test:browser [-- PART OF A NAME] [--screens]   # CHROMIUM=/path/to/chromium, default /usr/bin/chromium
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -9,6 +9,7 @@ import { chromium } from 'playwright-core';
 import { createServer } from 'vite';
 import { testBadInput } from './badinput.mjs';
 import { testDashboard } from './dashboard.mjs';
+import { testDemo } from './demo.mjs';
 import { serveExample } from './example.mjs';
 import { testMatrix } from './matrix.mjs';
 import { testMonitor } from './monitor.mjs';
@@ -256,6 +257,7 @@ await testMonitor(test, accessible, origin);
 await testMatrix(test, alias);
 await testDashboard(test, accessible, output);
 await testPanel(test, accessible, output);
+await testDemo(test, accessible, output, looks);
 
 /** The bytes that a page holds, after the garbage was collected. */
 async function heapOf(page) {
