@@ -107,7 +107,7 @@ export async function testDemo(test, accessible, output, looks) {
   /** A test on the demo's page. */
   const demoTest = (name, options, run) =>
     test(`demo: ${name}`, options, async (page, errors) => {
-      page.setDefaultTimeout(20_000); // the levels of a network take their time
+      page.setDefaultTimeout(45_000); // the levels of a network take their time
       const p = new Page(page);
       await p.open(await demo.open());
       const said = await run(p, page);
@@ -117,6 +117,7 @@ export async function testDemo(test, accessible, output, looks) {
     });
   try {
     await testLinks(demoTest, accessible, output);
+    await testFiles(demoTest);
     await testScenario(demoTest, accessible, output);
     for (const [name, options] of Object.entries(looks)) await testLook(demoTest, accessible, output, name, options);
     if (process.argv.includes('--screens')) await takeScreens(demoTest);
@@ -191,10 +192,10 @@ async function testLinks(demoTest, accessible, output) {
     await p.seen();
     await p.press('ada', 'Expire token');
     await p.done('ada’s token expired');
-    await p.press('ada', 'Reset');
-    await p.done('ada’s connections reset');
     await p.say('ada', 'with another token');
     await p.shown('bob', 'with another token');
+    // It did meet the end of its token: the connection was lost for a moment.
+    await p.pane('ada').locator('.lane', { hasText: /^connection/ }).locator('.piece[data-tone=fair]').first().waitFor();
     await p.online('ada');
     await p.pane('ada').getByText('session fresh').waitFor();
     const seen = await p.seen();
@@ -210,6 +211,24 @@ async function testLinks(demoTest, accessible, output) {
     assert.equal(await p.pane('bob').locator('.chatsdk-banner').count(), 0);
     await p.press('bob', 'Heal');
     await p.online('bob');
+  });
+}
+
+async function testFiles(demoTest) {
+  await demoTest('a file goes with progress, past a server that is busy', {}, async (p) => {
+    await p.network('ada').getByRole('slider', { name: 'Rate' }).fill('7');
+    await p.network('ada').getByText('4096 kbit/s').waitFor();
+    const file = { name: 'map.bin', mimeType: 'application/octet-stream', buffer: Buffer.alloc(4 << 20, 7) };
+    await p.pane('ada').getByLabel('File', { exact: true }).setInputFiles(file);
+    const upload = p.pane('ada').locator('.uploads li', { hasText: 'map.bin' });
+    await upload.getByText(/\b[1-9]\d?%/).waitFor();
+    await p.press('ada', 'Busy (429)');
+    await p.network('ada').getByRole('button', { name: /^429 until \d\d:\d\d:\d\d$/ }).waitFor();
+    await p.is('ada', 'server-down', 'reconnecting');
+    await p.press('ada', 'Heal');
+    await p.network('ada').getByRole('button', { name: 'Busy (429)' }).waitFor();
+    await p.pane('bob').locator('.messages li', { hasText: '1 file' }).waitFor();
+    await upload.waitFor({ state: 'detached' });
   });
 }
 

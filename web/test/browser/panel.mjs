@@ -17,7 +17,6 @@ async function open(page, prepare = () => {}) {
 const PLAY = {
   id: '2',
   name: 'link goes up and down',
-  began: new Date(Date.now() - 12_000).toISOString(),
   lines: ['0.0 s both connected', '3.0 s link of ada cut'],
   clients: [{ name: 'ada', state: 'connected', level: 'good', rttMs: 81, sent: 12, shown: 24 }],
   counts: { sent: 24, stored: 23, shown: 44, violations: 0 },
@@ -65,7 +64,8 @@ export async function testPanel(test, accessible, output) {
       await page.getByRole('button', { name: 'link goes up and down' }).click();
       await page.getByRole('status', { name: 'Last action' }).getByText('scenario link goes up and down begun').waitFor();
       assert.deepEqual(demo.bodies, [{ path: '/v1/play', body: { scenario: '2' } }]);
-      demo.change({ play: { ...PLAY, state: 'running', tookMs: 0 } });
+      const began = new Date(Date.now() - 12_000).toISOString();
+      demo.change({ play: { ...PLAY, state: 'running', began, tookMs: 0 } });
       const verdict = page.getByRole('group', { name: 'Verdict' });
       await verdict.getByRole('heading', { name: 'link goes up and down: running' }).waitFor();
       await verdict.getByText(/^1\d\.\d s$/).waitFor();
@@ -76,7 +76,7 @@ export async function testPanel(test, accessible, output) {
       await page.getByRole('button', { name: 'Stop', exact: true }).click();
       await page.getByRole('status', { name: 'Last action' }).getByText('scenario stopped').waitFor();
       const counts = { ...PLAY.counts, violations: 1 };
-      demo.change({ play: { ...PLAY, state: 'failed', tookMs: 20_500, counts, problems: ['bob shows message 7 twice'] } });
+      demo.change({ play: { ...PLAY, state: 'failed', began, tookMs: 20_500, counts, problems: ['bob shows message 7 twice'] } });
       await verdict.getByRole('heading', { name: 'link goes up and down: failed' }).waitFor();
       await verdict.getByText('bob shows message 7 twice').waitFor();
       await verdict.getByText('20.5 s').waitFor();

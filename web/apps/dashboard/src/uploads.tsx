@@ -11,7 +11,7 @@ export function Uploads({ channel }: { readonly channel: string }): ReactElement
       {uploads.map((u) => (
         <li key={u.id}>
           <span className="text">{u.name}</span>{' '}
-          <progress value={u.sent} max={Math.max(u.total, 1)} aria-label={u.name} /> {progressOf(u)}
+          <progress value={u.sent} max={Math.max(u.total, 1)} aria-label={u.name} /> <span>{progressOf(u)}</span>
         </li>
       ))}
     </ul>

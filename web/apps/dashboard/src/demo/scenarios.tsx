@@ -24,18 +24,22 @@ export function Scenarios({ demo }: { readonly demo: DemoStore }): ReactElement 
           </Ask>
         )}
       </div>
-      <List demo={demo} scenarios={first} running={running} />
-      {siblings.length > 0 && (
-        <details>
-          <summary>{siblings.length} more like them</summary>
-          <List demo={demo} scenarios={siblings} running={running} />
-        </details>
-      )}
       {/* Always there, so that what comes in is heard; only how it stands, and not what it counts. */}
       <p className="chatsdk-hidden" role="status" aria-label="Scenario">
         {play && `${play.name}: ${wordOf(play)}`}
       </p>
-      {play && <Verdict play={play} />}
+      <div className="stage" data-play={Boolean(play)}>
+        <div>
+          <List demo={demo} scenarios={first} running={running} />
+          {siblings.length > 0 && (
+            <details>
+              <summary>{siblings.length} more like them</summary>
+              <List demo={demo} scenarios={siblings} running={running} />
+            </details>
+          )}
+        </div>
+        {play && <Verdict play={play} />}
+      </div>
     </section>
   );
 }

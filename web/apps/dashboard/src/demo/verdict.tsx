@@ -63,12 +63,10 @@ function Clients({ clients }: { readonly clients: readonly PlayClient[] }): Reac
             <tr key={c.name}>
               <th scope="row">{c.name}</th>
               <td>
-                <span className="lamp" data-tone={toneOf(c.state)} />
-                {c.state}
+                <Word word={c.state} />
               </td>
               <td>
-                <span className="lamp" data-tone={toneOf(c.level)} />
-                {c.level}
+                <Word word={c.level} />
               </td>
               <td>{c.rttMs === null ? '–' : `${Math.round(c.rttMs)} ms`}</td>
               <td>{c.sent}</td>
@@ -78,6 +76,16 @@ function Clients({ clients }: { readonly clients: readonly PlayClient[] }): Reac
         </tbody>
       </table>
     </div>
+  );
+}
+
+function Word({ word }: { readonly word: string }): ReactElement {
+  if (!word) return <>–</>;
+  return (
+    <>
+      <span className="lamp" data-tone={toneOf(word)} />
+      {word}
+    </>
   );
 }
 
