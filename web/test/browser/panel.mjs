@@ -110,6 +110,20 @@ export async function testPanel(test, accessible, output) {
     });
   }
 
+  await test('panel: on a phone nothing has to be moved sideways', { viewport: { width: 360, height: 800 } }, async (page) => {
+    const { demo, site } = await open(page);
+    try {
+      demo.change({ play: { ...PLAY, state: 'passed', tookMs: 20_500 } });
+      await page.getByRole('heading', { name: 'link goes up and down: passed' }).waitFor();
+      const [content, width] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+      assert.ok(content <= width, `${content} px in ${width}`);
+      await accessible(page);
+      await page.screenshot({ path: `${output}panel-phone.png`, fullPage: true });
+    } finally {
+      site.close();
+    }
+  });
+
   await test('panel: an agent alone has none', {}, async (page) => {
     const site = await serve({ only: new TestAgent() });
     try {
