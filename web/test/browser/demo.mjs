@@ -1,13 +1,11 @@
 // The page with the real demo: a server, two clients, and links between them that are broken by the page's own buttons.
 //
-//   CHATSDK=/path/to/chatsdk     # a built command in place of the one that `go build` makes
-//   -- --screens                 # also writes the README's pictures to docs/images
+//   -- --screens    # also writes the README's pictures to docs/images
 import assert from 'node:assert/strict';
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { Chatsdk } from './program.mjs';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 /** The scenario that is over first: it kills a program and takes three seconds. */
@@ -18,30 +16,12 @@ const images = join(root, 'docs', 'images');
 class Demo {
   async open() {
     if (this.url) return this.url;
-    this.folder = mkdtempSync(join(tmpdir(), 'chatsdk-demo-'));
-    const command = process.env.CHATSDK ?? join(this.folder, 'chatsdk');
-    if (!process.env.CHATSDK) execFileSync('go', ['build', '-o', command, './cmd/chatsdk'], { cwd: root, stdio: 'inherit' });
-    this.process = spawn(command, ['demo'], { stdio: ['ignore', 'pipe', 'inherit'] });
-    this.url = await new Promise((resolve, reject) => {
-      let said = '';
-      this.process.stdout.setEncoding('utf8').on('data', (text) => {
-        said += text;
-        const found = /http:\/\/127\.0\.0\.1:\d+\/#\S+(?=\s)/.exec(said);
-        if (found) resolve(found[0]);
-      });
-      this.process.on('error', reject).on('exit', (code) => reject(new Error(`chatsdk demo ended with ${code}: ${said}`)));
-    });
+    this.program ??= await Chatsdk.build();
+    this.url = await this.program.demo();
     return this.url;
   }
 
-  async close() {
-    if (this.process && this.process.exitCode === null) {
-      const over = new Promise((done) => this.process.on('exit', done));
-      this.process.kill('SIGTERM');
-      await over;
-    }
-    if (this.folder) rmSync(this.folder, { recursive: true, force: true });
-  }
+  close = () => this.program?.end();
 }
 
 /** The page, as tests speak of it. */
@@ -97,13 +77,11 @@ class Page {
 }
 
 export async function testDemo(test, accessible, output, looks) {
-  if (!process.env.CHATSDK && spawnSync('go', ['version']).status !== 0) {
+  if (!(await Chatsdk.canBuild())) {
     console.log('left out: the tests with a real demo, as there is no go to build it with');
     return;
   }
   const demo = new Demo();
-  const stop = () => demo.process?.kill('SIGTERM');
-  process.once('exit', stop);
   /** A test on the demo's page. */
   const demoTest = (name, options, run) =>
     test(`demo: ${name}`, options, async (page, errors) => {
@@ -122,7 +100,6 @@ export async function testDemo(test, accessible, output, looks) {
     for (const [name, options] of Object.entries(looks)) await testLook(demoTest, accessible, output, name, options);
     if (process.argv.includes('--screens')) await takeScreens(demoTest);
   } finally {
-    process.off('exit', stop);
     await demo.close();
   }
 }

@@ -16,9 +16,10 @@ export class Chatsdk {
   #dir;
   #started = new Set();
 
-  /** Builds the program; null where there is no Go. */
+  /** Says whether there is a Go to build the program with. */
+  static canBuild = () => exec('go', ['version']).then(() => true, () => false);
+
   static async build() {
-    if (!(await exec('go', ['version']).catch(() => null))) return null;
     const built = new Chatsdk();
     built.#dir = await mkdtemp(join(tmpdir(), 'chatsdk-browser-'));
     await exec('go', ['build', '-o', built.#dir, './cmd/chatsdk'], { cwd: repo });
@@ -37,15 +38,22 @@ export class Chatsdk {
     return new Control(`http://${address}`);
   }
 
+  /** Starts the demo, and returns the address to open. */
+  async demo() {
+    const at = 'http://';
+    return at + (await this.#start(['demo'], [at], 'stdout')).address;
+  }
+
   /** Stops what was started, and removes all. */
   async end() {
     for (const program of this.#started) await program.stop();
     await rm(this.#dir, { recursive: true, force: true });
   }
 
-  /** Waits until it has said each of these, and takes the address that follows the first. */
-  async #start(args, said) {
-    const child = spawn(join(this.#dir, 'chatsdk'), [...args, '--log-level', 'error'], { stdio: ['ignore', 'ignore', 'pipe'] });
+  /** Waits until it has said each of these there, and takes the address that follows the first. */
+  async #start(args, said, where = 'stderr') {
+    const stdio = ['ignore', where === 'stdout' ? 'pipe' : 'ignore', where === 'stderr' ? 'pipe' : 'inherit'];
+    const child = spawn(join(this.#dir, 'chatsdk'), [...args, '--log-level', 'error'], { stdio });
     const gone = once(child, 'exit');
     process.once('exit', () => child.kill());
     const program = {
@@ -58,7 +66,7 @@ export class Chatsdk {
     this.#started.add(program);
     const lines = [];
     let open = said;
-    for await (const line of createInterface({ input: child.stderr })) {
+    for await (const line of createInterface({ input: child[where] })) {
       lines.push(line);
       const after = line.split(said[0])[1];
       if (after) program.address = after;
@@ -66,7 +74,7 @@ export class Chatsdk {
       if (!open.length) break;
     }
     if (open.length) throw new Error(`chatsdk ${args[0]} ended: ${lines.join('\n')}`);
-    child.stderr.resume();
+    child[where].resume();
     return program;
   }
 }
