@@ -118,7 +118,7 @@ func (c *Client) open(ctx context.Context) (err error) {
 	c.rt, err = realtime.New(realtime.Options{
 		URL: c.ep.websocket(), Token: connectionTokens{c.tokens}, DialContext: c.telling(o.DialContext), TLSConfig: o.TLSConfig,
 		Profile: o.Profile, Name: "chatsdk-go", Rand: fork(o.Rand), Logger: c.log,
-		OnRoundTrip: c.onRoundTrip, OnExchange: c.onExchange, OnConnected: c.onConnected, OnReached: c.onReached,
+		Header: o.keyHeader(), OnRoundTrip: c.onRoundTrip, OnExchange: c.onExchange, OnConnected: c.onConnected, OnReached: c.onReached,
 		AttemptTimeout: c.dialTime,
 	})
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"hash"
 	"io"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"mime"
 	"net/http"
@@ -234,10 +235,8 @@ func (d *download) attempt(ctx context.Context) (over bool, err error) {
 	if err != nil {
 		return true, err
 	}
+	maps.Copy(req.Header, d.c.opts.keyHeader())
 	req.Header.Set("Authorization", "Bearer "+access)
-	if d.c.opts.APIKey != "" {
-		req.Header.Set("X-Api-Key", d.c.opts.APIKey)
-	}
 	if d.is.Done > 0 {
 		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", d.is.Done))
 	}

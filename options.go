@@ -49,7 +49,8 @@ type Options struct {
 	// TLSConfig is used for https and wss. nil means the system's roots.
 	TLSConfig *tls.Config
 
-	// APIKey is sent with each HTTP call as X-API-Key, for gateways that ask for one. "" means none.
+	// APIKey is sent as X-API-Key with each HTTP call, upload, download and ping to Server, and with the WebSocket upgrade,
+	// for gateways that ask for one. "" means none.
 	APIKey string
 
 	// CallTimeout bounds one HTTP call, all its attempts included. Defaults to 10s.
@@ -90,6 +91,14 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	o.Rand = backoff.Rand(o.Rand)
 	return o, nil
+}
+
+// keyHeader is what a gateway asks for, or nil.
+func (o Options) keyHeader() http.Header {
+	if o.APIKey == "" {
+		return nil
+	}
+	return http.Header{"X-Api-Key": {o.APIKey}}
 }
 
 // httpClient makes the client for the HTTP calls: a transport of our own, since a shared one would outlive Close.

@@ -53,6 +53,7 @@ func (c *Client) openQuality() (err error) {
 	}
 	if q.PingURL == "" {
 		q.PingURL = c.ep.url("/api/health/ping")
+		q.Header = o.keyHeader() // a server of somebody else isn't told
 	}
 	q.DialContext, q.Proxy = c.probeDial(c.sockets.dial), o.proxy
 	spread := fnv.New64a() // by the device: clients of one server are apart, and each is the same again

@@ -33,10 +33,18 @@ type host struct {
 	db   *sqlite.DB
 	dir  string                                                          // of the server's uploads
 	door func(w http.ResponseWriter, r *http.Request, next http.Handler) // or nil; stands before the server
+	key  string                                                          // that a gateway asks of each request, or ""
+
+	turnedAway atomic.Int32 // by the gateway
 }
 
 func (h *host) wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if h.key != "" && r.Header.Get("X-Api-Key") != h.key {
+			h.turnedAway.Add(1)
+			http.Error(w, "no key", http.StatusForbidden)
+			return
+		}
 		if strings.HasPrefix(r.URL.Path, "/api/uploads/") && h.door != nil { // in this order: pings come at any time
 			h.door(w, r, next)
 			return

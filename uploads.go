@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -40,10 +39,7 @@ func (c *Client) openUploads(ctx context.Context) (err error) {
 	opts := upload.Options{
 		Endpoint: c.ep.url(uploadsPath), Store: store, Token: uploadTokens{c}, TLSConfig: o.TLSConfig,
 		Rate: o.UploadRate, FirstChunk: c.firstChunk, OnChunk: c.onChunk, Rand: fork(o.Rand), Logger: c.log,
-		DialContext: o.DialContext, Proxy: o.proxy,
-	}
-	if o.APIKey != "" {
-		opts.Header = http.Header{"X-Api-Key": {o.APIKey}}
+		DialContext: o.DialContext, Proxy: o.proxy, Header: o.keyHeader(),
 	}
 	if c.up.queue, err = upload.New(opts); err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -28,6 +29,7 @@ const (
 // transport of its own, so that it is known which of them a probe goes by, and what is dead can be left.
 type httpProber struct {
 	url     *url.URL
+	header  http.Header // of each question
 	timeout time.Duration
 	dial    func(ctx context.Context, network, addr string) (net.Conn, error)
 	proxy   func(*http.Request) (*url.URL, error)
@@ -47,7 +49,9 @@ func newHTTPProber(o Options) (*httpProber, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &httpProber{url: u, timeout: o.ProbeTimeout, dial: o.DialContext, proxy: o.Proxy, tls: o.TLSConfig}
+	p := &httpProber{
+		url: u, header: o.Header.Clone(), timeout: o.ProbeTimeout, dial: o.DialContext, proxy: o.Proxy, tls: o.TLSConfig,
+	}
 	if p.dial == nil {
 		p.dial = new(net.Dialer).DialContext
 		if p.proxy == nil {
@@ -168,6 +172,7 @@ func (p *httpProber) ask(ctx context.Context, t *http.Transport) Outcome {
 	if err != nil {
 		return Outcome{Cause: CauseServerError} // can't be: the address was read before
 	}
+	maps.Copy(req.Header, p.header) // its values are only read
 	req.Header.Set("Cache-Control", "no-cache, no-store")
 	var timing timing
 	req = req.WithContext(httptrace.WithClientTrace(ctx, timing.trace()))

@@ -52,6 +52,9 @@ type Options struct {
 	// answer, the same path, without its query, is asked by plain HTTP at port 80, which portals answer; a server that
 	// leads to https from there, or has nothing there, is none, and neither is any that shows its certificate.
 	PingURL string
+	// Header goes with each question to PingURL, such as the key that a gateway asks for, and with none at port 80. Nil adds
+	// nothing.
+	Header http.Header
 	// PingInterval is how long nothing may be heard before a probe is sent, instead of Effort.ProbeInterval, at least
 	// 100ms. 0, the default, is the effort's. SetEffort ends it.
 	PingInterval time.Duration
