@@ -127,6 +127,7 @@ func (c *Client) followConnection() {
 	retry := time.NewTimer(httpAfter)
 	defer retry.Stop()
 	wasUp, lost := false, time.Now()
+	asked, asking := make(chan bool, 1), false
 	for {
 		select {
 		case change, ok := <-changes:
@@ -156,7 +157,15 @@ func (c *Client) followConnection() {
 				retry.Reset(max(httpAfter-time.Since(lost), httpAfterWay))
 			}
 		case <-retry.C:
-			retry.Reset(c.tryHTTP())
+			next, ask := c.tryHTTP()
+			retry.Reset(next)
+			if ask && !asking { // not here: a silent server takes 10 s, and the connection comes and goes meanwhile
+				asking = true
+				c.wg.Go(func() { asked <- c.ep.ping(c.ctx) == nil })
+			}
+		case works := <-asked:
+			asking = false
+			c.heardOfHTTP(works)
 		}
 	}
 }
@@ -201,29 +210,47 @@ func (c *Client) updateReady() bool {
 	return up
 }
 
-// tryHTTP looks whether the server can be reached without the connection, if something waits and somebody wants it sent. It
-// returns when to look again.
-func (c *Client) tryHTTP() time.Duration {
+// connecting says whether there is no connection, and one is tried.
+func (c *Client) connecting() bool {
 	switch c.rt.State().State {
 	case realtime.Connecting, realtime.Reconnecting, realtime.Suspended:
+		return true
 	case realtime.Disconnected, realtime.Connected, realtime.Failed:
+	}
+	return false
+}
+
+// tryHTTP takes what is known of HTTP, if something waits and somebody wants it sent. It returns when to look again, and
+// whether the server has to be asked because nobody knows.
+func (c *Client) tryHTTP() (next time.Duration, ask bool) {
+	if !c.connecting() {
 		c.setHTTP(false)
-		return httpEvery
+		return httpEvery, false
 	}
 	if c.queue.Len() == 0 && !c.uploadsWait() {
-		return httpEvery
+		return httpEvery, false
 	}
 	if _, ok := c.tokens.Tokens(); !ok {
-		return httpEvery
+		return httpEvery, false
 	}
 	works, known, age := c.httpKnown()
 	if !known {
-		if works = c.ep.ping(c.ctx) == nil; works { // the monitor doesn't ask often behind a portal, and without a server
-			c.observe(quality.Sample{Kind: quality.KindRoundTrip, Source: quality.SourcePing, RTT: 1, Fresh: true})
-		}
+		return httpEvery, true
 	}
 	c.setHTTP(works)
-	return httpEvery - age
+	return httpEvery - age, false
+}
+
+// heardOfHTTP takes what came of asking the server, unless somebody knows better by now.
+func (c *Client) heardOfHTTP(works bool) {
+	if works { // the monitor doesn't ask often behind a portal, and without a server
+		c.observe(quality.Sample{Kind: quality.KindRoundTrip, Source: quality.SourcePing, RTT: 1, Fresh: true})
+	} else if _, known, _ := c.httpKnown(); known {
+		return
+	}
+	if c.connecting() {
+		c.setHTTP(works)
+	}
 }
 
 func (c *Client) setHTTP(works bool) {

@@ -18,8 +18,10 @@ import (
 type middle struct {
 	blocked                    atomic.Bool  // WebSockets don't get through
 	swallows                   atomic.Bool  // batches neither, and nobody says so
+	deaf                       atomic.Bool  // nor do pings
 	spoil                      atomic.Int32 // so many of the next batches lose their token
 	batches, singles, renewals atomic.Int32
+	socket                     atomic.Pointer[middleConn] // the newest WebSocket
 }
 
 func (m *middle) wrap(conn net.Conn) net.Conn { return middleConn{conn, m} }
@@ -35,6 +37,10 @@ func (c middleConn) Write(b []byte) (int, error) {
 	case c.m.blocked.Load() && bytes.HasPrefix(b, []byte("GET /connection/websocket")):
 		_ = c.Close()
 		return 0, errors.New("blocked")
+	case bytes.HasPrefix(b, []byte("GET /connection/websocket")):
+		c.m.socket.Store(&c)
+	case c.m.deaf.Load() && bytes.HasPrefix(b, []byte("GET /api/health/ping")):
+		return len(b), nil
 	case bytes.HasPrefix(b, []byte("POST /api/messages ")):
 		c.m.batches.Add(1)
 		if c.m.swallows.Load() {
@@ -223,4 +229,49 @@ func TestHTTPWaitsForTheConnectionAfterAnOutage(t *testing.T) {
 			t.Errorf("%d batches by HTTP", n)
 		}
 	})
+}
+
+// TestConnectionIsFollowedWhileHTTPIsTried has pings without an answer: while one is waited for, the connection comes, is
+// lost and comes again, and each time the queue hears of it at once.
+func TestConnectionIsFollowedWhileHTTPIsTried(t *testing.T) { holds(t, followedWhileTried) }
+
+func followedWhileTried(t *testing.T, h *host) error {
+	m := &middle{}
+	m.deaf.Store(true)
+	c := h.open(t, chatsdk.InMemory(), m.wrap)
+	defer c.Close()
+	if err := c.SignIn(t.Context(), "ada", password); err != nil {
+		return err
+	}
+	connected := func() bool { return c.State().Connection.State == realtime.Connected }
+	follow := func(want bool) error {
+		if !until(func() bool { return connected() == want }, 10*time.Second) {
+			return fmt.Errorf("connected isn't %v", want)
+		}
+		time.Sleep(10 * time.Millisecond)
+		if q := c.State().Queue; q.Ready != want {
+			return fmt.Errorf("connected %v, and the queue: %+v", want, q)
+		}
+		return nil
+	}
+	m.blocked.Store(true)
+	c.Connect()
+	if _, err := c.Send(t.Context(), "general", "waits"); err != nil {
+		return err
+	}
+	time.Sleep(4 * time.Second) // HTTP is tried from 3 s on, for 10 s
+	for range 2 {
+		m.blocked.Store(false)
+		if err := follow(true); err != nil {
+			return err
+		}
+		m.blocked.Store(true)
+		if err := m.socket.Load().Close(); err != nil {
+			return err
+		}
+		if err := follow(false); err != nil {
+			return err
+		}
+	}
+	return nil
 }
