@@ -95,6 +95,9 @@ func runDemo(cmd *cobra.Command, o demoOptions) (err error) {
 	}
 	served := make(chan error, 1)
 	go func() { served <- d.Serve(ln) }()
+	if w := progress(cmd.ErrOrStderr()); w != nil && !o.json {
+		fmt.Fprintln(w, "Open this page in a browser; Ctrl-C ends the demo.")
+	}
 	if err = o.sayWhere(cmd.OutOrStdout(), d, agent.Address(ln)); err == nil {
 		select {
 		case <-ctx.Done():
