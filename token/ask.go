@@ -68,10 +68,11 @@ func (s *Source) Token(ctx context.Context) (string, error) {
 }
 
 // Renew returns another token than stale, which a server refused: the present one if it is another already, else a new
-// one. However many callers there are, one request is sent. If stale is less than two seconds old it waits that long and
-// returns stale: what is wrong with a token so young isn't mended by another. Where new tokens are refused again and
-// again it makes no more for a while, and returns ErrRejected in a *RetryError. Where stale is of a session that ended, or
-// the session ends meanwhile, it returns ErrChanged: what was asked for one person must not go on as another.
+// one. However many callers there are, one request is sent. Of tokens that were never Accepted: if stale is less than two
+// seconds old it waits that long and returns stale, since what is wrong with a token so young isn't mended by another; where
+// new ones are refused again and again it makes no more for a while, and returns ErrRejected in a *RetryError. Where stale
+// is of a session that ended, or the session ends meanwhile, it returns ErrChanged: what was asked for one person must not
+// go on as another.
 func (s *Source) Renew(ctx context.Context, stale string) (string, error) {
 	if rest, err := s.youth(stale); err != nil {
 		return "", err
@@ -92,6 +93,14 @@ func (s *Source) Renew(ctx context.Context, stale string) (string, error) {
 		return access, err
 	}
 	return f.wait(ctx)
+}
+
+// Accepted says that a server took a token. Where it refuses the same one later, that has run out or was withdrawn ahead of
+// its time, and Renew makes another at once, however often that happens. It neither waits nor locks.
+func (s *Source) Accepted(access string) {
+	if l := s.live.Load(); l != nil && l.access == access {
+		l.taken.Store(true)
+	}
 }
 
 // maxWaiting bounds the callers that one refresh keeps, a bound like that of the calls that wait for a host in api.
@@ -174,6 +183,9 @@ func (s *Source) refusedLocked(l *live) {
 	if l.born.IsZero() {
 		return // an old one, of an earlier process
 	}
+	if l.taken.Load() && planted != bugEndedIsNew {
+		return // it was good
+	}
 	now := time.Now()
 	if s.nanos() >= l.over && now.Sub(l.born) >= 2*tooYoung && planted != bugEndIsRefusal {
 		return // it was good until its end: that it is refused now says nothing of those that the server makes
@@ -192,7 +204,7 @@ func (s *Source) youth(stale string) (time.Duration, error) {
 		return 0, err
 	}
 	l := s.live.Load()
-	if l.access != stale || l.born.IsZero() || planted == bugNoLoopGuard {
+	if l.access != stale || l.born.IsZero() || planted == bugNoLoopGuard || l.taken.Load() {
 		return 0, nil
 	}
 	return tooYoung - time.Since(l.born), nil

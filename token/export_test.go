@@ -20,6 +20,7 @@ const (
 	BugNewKeyOnRetry       = bugNewKeyOnRetry
 	BugNoLoopGuard         = bugNoLoopGuard
 	BugEndIsRefusal        = bugEndIsRefusal
+	BugEndedIsNew          = bugEndedIsNew
 	BugStaleFailsCaller    = bugStaleFailsCaller
 	BugPortalBelieved      = bugPortalBelieved
 	BugNoNegativeCache     = bugNoNegativeCache

@@ -16,6 +16,7 @@ const (
 	bugNewKeyOnRetry           // the idempotency key is made anew for each attempt
 	bugNoLoopGuard             // refused new tokens are replaced without end
 	bugEndIsRefusal            // a token refused after its end counts as a new one that was refused
+	bugEndedIsNew              // a token that was accepted before it was refused counts as a new one that was refused
 	bugStaleFailsCaller        // a failed early refresh fails a caller whose token is still good
 	bugPortalBelieved          // a reply isn't looked at before it is taken for tokens
 	bugNoNegativeCache         // a failure isn't shared with whoever asks next

@@ -28,6 +28,7 @@ func TestPlantedBugsAreFound(t *testing.T) {
 		{token.BugNewKeyOnRetry, "TestLostReplyIsAskedForAgain", checkLostReply},
 		{token.BugNoLoopGuard, "TestRefusedNewTokensDoNotLoop", checkLoopGuard},
 		{token.BugEndIsRefusal, "TestTokenRefusedAfterItsEndIsReplaced", checkRefusedAfterEnd},
+		{token.BugEndedIsNew, "TestTokenThatWasAcceptedIsReplaced", checkAcceptedIsReplaced},
 		{token.BugStaleFailsCaller, "TestValidTokenIsServedWhileRefreshingFails", checkValidTokenIsServed},
 		{token.BugPortalBelieved, "TestWhatIsNoReplyOfTheServerCountsForNothing", checkPortals},
 		{token.BugNoNegativeCache, "TestFailureIsSharedUntilTheNextSlot", checkFailureIsShared},

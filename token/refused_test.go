@@ -62,6 +62,36 @@ func checkRefusedAfterEnd(ctx context.Context) error {
 	return nil
 }
 
+func TestTokenThatWasAcceptedIsReplaced(t *testing.T) { inBubble(t, checkAcceptedIsReplaced) }
+
+// A server takes each new token, and withdraws it long before its end. Once it doesn't take them, that is noticed.
+func checkAcceptedIsReplaced(ctx context.Context) error {
+	i, s, err := hourly()
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	for n := range 20 {
+		got, err := s.Renew(ctx, access(n))
+		if err := wants(got, err, access(n+1)); err != nil {
+			return fmt.Errorf("after %d that were accepted: %w", n, err)
+		}
+		s.Accepted(got)
+		time.Sleep(3 * time.Second)
+	}
+	for n := i.count(); n < 25; n++ {
+		s.Accepted(access(0)) // says nothing of the present one
+		if _, err = s.Renew(ctx, access(n)); err != nil {
+			break
+		}
+		time.Sleep(3 * time.Second)
+	}
+	if !errors.Is(err, token.ErrRejected) {
+		return fmt.Errorf("tokens that nobody accepted: %w after %d refreshes", err, i.count())
+	}
+	return nil
+}
+
 func TestTooYoungTokenIsNotReplaced(t *testing.T) {
 	inBubble(t, func(ctx context.Context) error {
 		i, s, err := hourly()

@@ -136,6 +136,7 @@ type live struct {
 	due, over int64     // by the wall clock, in nanoseconds; over is the largest number if it isn't known
 	born      time.Time // when this source refreshed them; zero if it didn't
 	gen       uint64
+	taken     atomic.Bool // a server took it
 	// sure says that a look at the wall clock found it before due and over a moment ago; doubt ends that.
 	sure  atomic.Bool
 	doubt *time.Timer
