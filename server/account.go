@@ -87,4 +87,7 @@ func (s *Server) addChannel(ctx context.Context, c Channel, members []string) er
 }
 
 // storedTime is the present as every store can keep it: UTC, to the millisecond.
-func storedTime() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
+func storedTime() time.Time { return time.Now().UTC().Truncate(storedUnit) }
+
+// storedUnit is what times are kept to.
+const storedUnit = time.Millisecond

@@ -15,12 +15,14 @@ type runOut struct {
 
 func newRunOut() *runOut { return &runOut{until: map[string]time.Time{}} }
 
-// ExpireTokens makes all access tokens of a user that were issued until now count as run out, as if their time were over: to be
+// ExpireTokens makes all access tokens of a user that were issued before it was called count as run out, as if their time were over: to be
 // refused as such by HTTP, and to be replaced by a refresh. The sessions go on. Realtime connections that were made with
 // them are closed as those are whose token ran out unrefreshed. It lasts as long as the Server, or the tokens.
 func (s *Server) ExpireTokens(user string) {
+	until := storedTime()
+	time.Sleep(time.Until(until.Add(storedUnit))) // what is issued because of it must not look as if it was before
 	s.runOut.mu.Lock()
-	s.runOut.until[user] = storedTime()
+	s.runOut.until[user] = until
 	s.runOut.mu.Unlock()
 	for _, c := range s.clients.ofUser(user) {
 		c.Disconnect(centrifuge.DisconnectExpired)
