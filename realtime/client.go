@@ -36,7 +36,7 @@ type Snapshot struct {
 	Since        time.Time
 	Reason       Reason
 	Err          error
-	Attempt      int           // failed attempts in a row
+	Attempt      int           // failed attempts in a row, 0 once connected
 	RetryIn      time.Duration // as told when it was scheduled
 	SRTT, RTTVar time.Duration // RFC 6298, from control pings and handshakes; 0 before the first measure
 	LateShare    float64       // share of the last probes that came late enough to smell of loss

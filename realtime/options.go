@@ -35,6 +35,13 @@ type TokenSource interface {
 	Renew(ctx context.Context, stale string) (string, error)
 }
 
+// TokenWatcher is a TokenSource that is told which tokens the server took: what is refused later was good before.
+type TokenWatcher interface {
+	TokenSource
+	// Accepted must not block.
+	Accepted(token string)
+}
+
 // Options configure a Client. The zero value of every field but URL works.
 type Options struct {
 	// URL of the WebSocket endpoint, ws or wss (http and https are taken for them).

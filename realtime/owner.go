@@ -32,7 +32,7 @@ type owner struct {
 
 	state    State
 	failures int // failed attempts in a row
-	renewals int // token renewals since the last stable connection
+	renewals int // token renewals since the last connection whose token was good
 	lostAt   time.Time
 	cause    cause // of the last loss or failure
 	retryIn  time.Duration

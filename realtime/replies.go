@@ -96,6 +96,7 @@ func (o *owner) applyConnect(r *protocol.Reply) {
 	l.up, l.upAt, l.client, l.pong = true, now, res.Client, res.Pong
 	l.phases.Connect = now.Sub(l.began)
 	o.tok.have, o.dialed = false, false // fetched anew for each connection
+	o.tokenAccepted()
 	o.recordConnect(now)
 	o.scheduleRefresh(res.Expires, res.Ttl)
 	o.c.mu.Lock()
@@ -130,6 +131,7 @@ func (o *owner) applyRefresh(r *protocol.Reply) {
 		o.tok.renew = true // the server will close the connection; the next one needs another token
 	case r.Refresh != nil:
 		o.link.token = o.tok.value
+		o.tokenAccepted()
 		o.scheduleRefresh(r.Refresh.Expires, r.Refresh.Ttl)
 	}
 }

@@ -68,7 +68,7 @@ type Change struct {
 	From, To State
 	Reason   Reason
 	Err      error         // what was wrong, or nil
-	Attempt  int           // failed attempts in a row
+	Attempt  int           // failed attempts in a row, 0 once connected
 	RetryIn  time.Duration // until the next attempt, 0 if it is under way or none will follow
 	At       time.Time
 }

@@ -11,6 +11,9 @@ const (
 	// tokenUse is how old a token may be that a connection is begun with: in an outage it may have run out since, and
 	// the source, which mostly answers from what it holds, knows. A dial that takes no longer still has the fetch beside it.
 	tokenUse = time.Second
+	// tokenLasted is how long a connection must last for its token to have been good, however soon that runs out: then
+	// another one is what is missing, and no pause. Where a server ends each connection at once there have to be pauses.
+	tokenLasted = time.Second
 )
 
 // tokenState is the owner's one fetch of a token, and its result.
@@ -99,6 +102,13 @@ func (o *owner) tokenArrived(e event) {
 	t.have, t.value, t.at = true, e.token, e.at
 	if o.waiting != nil {
 		o.begin(time.Now())
+	}
+}
+
+// tokenAccepted tells the source that the server took the link's token.
+func (o *owner) tokenAccepted() {
+	if w, ok := o.o.Token.(TokenWatcher); ok {
+		w.Accepted(o.link.token)
 	}
 }
 

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/centrifugal/centrifuge"
+	"github.com/centrifugal/protocol"
+	"github.com/coder/websocket"
 
 	"github.com/chatsdk/chatsdk/faultnet"
 	"github.com/chatsdk/chatsdk/internal/bubble"
@@ -21,8 +24,17 @@ type tokens struct {
 	n      int
 	takes  time.Duration
 	renews int
+	taken  []string
 	err    error
 }
+
+func (s *tokens) Accepted(token string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.taken = append(s.taken, token)
+}
+
+func (s *tokens) accepted() []string { s.mu.Lock(); defer s.mu.Unlock(); return slices.Clone(s.taken) }
 
 func (s *tokens) Token(ctx context.Context) (string, error) {
 	if s.takes > 0 {
@@ -78,7 +90,40 @@ func TestTokenExpiredIsRenewedAtOnce(t *testing.T) {
 		if src.renewed() != 1 {
 			t.Errorf("%d renewals", src.renewed())
 		}
+		if got := src.accepted(); !slices.Equal(got, []string{"token-1"}) {
+			t.Errorf("told that the server took %q", got)
+		}
 	})
+}
+
+// TestTokenThatRunsOutSoonIsRenewedAtOnce: the server ends each connection for its token after a while, much sooner than it
+// counts as stable. Where that is at once there are pauses.
+func TestTokenThatRunsOutSoonIsRenewedAtOnce(t *testing.T) {
+	for _, row := range []struct {
+		lives       time.Duration
+		least, most uint64 // connections in a minute
+	}{{2 * time.Second, 24, 30}, {0, 5, 40}} {
+		bubble.Run(t, func(t *testing.T) {
+			src := &tokens{}
+			_, f := fakeWorld(t, realtime.Options{Token: src}, func(k *fake) {
+				k.on = func(s *session, c *protocol.Command) bool {
+					if c.Connect == nil {
+						return false
+					}
+					s.behave(c)
+					time.AfterFunc(row.lives, func() { _ = s.ws.Close(websocket.StatusCode(3005), "expired") })
+					return true
+				}
+			})
+			time.Sleep(time.Minute)
+			if n := f.Stats().Connects; n < row.least || n > row.most {
+				t.Errorf("%d connections in a minute of tokens that live %v, want %d to %d", n, row.lives, row.least, row.most)
+			}
+			if s := f.State(); row.lives > 0 && s.Attempt > 1 {
+				t.Errorf("attempt %d", s.Attempt)
+			}
+		})
+	}
 }
 
 // TestTokenRefusedForEver: a loop of 109 is backed off and goes on; 3500 is final after one renewal.

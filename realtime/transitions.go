@@ -80,6 +80,9 @@ func (o *owner) publish(from State, c cause) {
 	if o.state == Connected || o.state == Disconnected || o.state == Failed {
 		ch.RetryIn = 0
 	}
+	if o.state == Connected {
+		ch.Attempt = 0 // that is the row's end for people; pauses go by o.failures until the connection has lasted
+	}
 	o.o.Logger.Info("realtime: state", slog.String("from", from.String()), slog.String("to", o.state.String()),
 		slog.String("reason", string(c.reason)), slog.Any("err", c.err), slog.Int("attempt", ch.Attempt),
 		slog.Duration("retry_in", ch.RetryIn))
@@ -123,8 +126,12 @@ func (o *owner) lost(c cause) {
 	l := o.link
 	o.tell(Exchange{Kind: ExchangeDown, At: now})
 	l.fault = Phases{FaultSeen: now, Cause: c.reason, Silence: now.Sub(l.tr.raw.heard())}
-	if now.Sub(l.upAt) < o.o.StableUptime {
+	up := now.Sub(l.upAt)
+	if up < o.o.StableUptime {
 		o.failures++
+	}
+	if up >= tokenLasted && !c.resync {
+		o.renewals = 0
 	}
 	if c.resync {
 		o.voidPositions()
@@ -178,7 +185,7 @@ func (o *owner) scheduleRetry(now time.Time, c cause) {
 	switch c.class {
 	case classToken, classRenew:
 		if o.renewals == 0 {
-			d = 0 // with a new token the next attempt is as good as the first
+			d, o.failures = 0, 0 // with a new token the next attempt is as good as the first
 		}
 		o.renewals++
 		o.dropSpare()

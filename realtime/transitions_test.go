@@ -40,7 +40,7 @@ func TestFlappingServerIsNotHammered(t *testing.T) {
 				t.Errorf("%v: attempt %d: each connection counted as a success", profile, s.Attempt)
 			}
 			time.Sleep(2 * time.Minute)
-			if s := f.State(); s.State != realtime.Connected {
+			if s := f.State(); s.State != realtime.Connected || s.Attempt != 0 {
 				t.Fatalf("%v: %+v", profile, s)
 			}
 			fault := time.Now()
