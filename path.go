@@ -288,6 +288,7 @@ func (c *Client) sendOverHTTP(ctx context.Context, account string, in wire.Batch
 		var se *ServerError
 		switch {
 		case err == nil:
+			c.tokens.Accepted(access)
 			return resultsOf(in, out)
 		case !errors.As(err, &se) || se.Status != http.StatusNotFound && se.Status != http.StatusMethodNotAllowed:
 			return c.wholeRefused(ctx, access, in, err)
@@ -359,6 +360,7 @@ func (c *Client) sendSingly(ctx context.Context, access string, in wire.BatchReq
 			refuseAll(results[i:], held)
 			return results, nil
 		case err == nil && out.ID == m.ID && out.Seq != 0:
+			c.tokens.Accepted(access)
 			results[i] = outbox.Result{Seq: out.Seq, Time: out.Time}
 		case errors.As(err, &se) && se.Code != "":
 			r := refusal(&wire.Problem{Status: se.Status, Code: se.Code, Expected: se.expected, RetryAfterMS: se.RetryAfter.Milliseconds()})

@@ -140,6 +140,21 @@ func TestHTTPRenewsItsToken(t *testing.T) {
 	})
 }
 
+// TestHTTPAfterTokensRanOut: a user's tokens are ended again and again, long before their time, while messages go by HTTP.
+func TestHTTPAfterTokensRanOut(t *testing.T) {
+	withMiddle(t, func(t *testing.T, m *middle, s *sender) {
+		m.blocked.Store(true)
+		s.c.Connect()
+		s.send(t, 1, "one")
+		s.wants(t, 12*time.Second)
+		for range 8 {
+			s.h.srv.ExpireTokens("ada")
+			s.send(t, 1, "one")
+			s.wants(t, 6*time.Second)
+		}
+	})
+}
+
 // TestHTTPAfterALostAck loses the reply of what went over the connection, and then blocks that: the same messages go
 // again over HTTP, and the server has them once. Then the connection is back, and HTTP isn't used any more.
 func TestHTTPAfterALostAck(t *testing.T) {

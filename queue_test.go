@@ -31,6 +31,7 @@ type host struct {
 	net  *faultnet.Network
 	link *faultnet.Link
 	db   *sqlite.DB
+	srv  *server.Server
 	dir  string                                                          // of the server's uploads
 	door func(w http.ResponseWriter, r *http.Request, next http.Handler) // or nil; stands before the server
 	key  string                                                          // that a gateway asks of each request, or ""
@@ -75,6 +76,7 @@ func withHost(t *testing.T, f func(t *testing.T, h *host)) {
 				t.Fatal(err)
 			}
 		}
+		h.srv = srv
 		if err := srv.Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}

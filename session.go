@@ -177,6 +177,8 @@ func (t connectionTokens) Renew(ctx context.Context, stale string) (string, erro
 	return s, connectionError(err)
 }
 
+func (t connectionTokens) Accepted(access string) { t.source.Accepted(access) }
+
 func connectionError(err error) error {
 	if errors.Is(err, token.ErrSignedOut) || errors.Is(err, token.ErrDamaged) { // trying on mends neither
 		return errors.Join(realtime.ErrUnauthorized, err)

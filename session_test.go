@@ -8,10 +8,13 @@ import (
 	"net"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/chatsdk/chatsdk"
+	"github.com/chatsdk/chatsdk/faultnet"
 	"github.com/chatsdk/chatsdk/internal/bubble"
+	"github.com/chatsdk/chatsdk/realtime"
 	"github.com/chatsdk/chatsdk/scenario"
 	"github.com/chatsdk/chatsdk/token"
 )
@@ -43,6 +46,43 @@ func TestTokenThatRanOutInAnOutageIsRenewedAtItsEnd(t *testing.T) {
 				t.Errorf("seed %d: caught up %v after the end of the outage", seed, took)
 			}
 		})
+	}
+}
+
+// TestTokenThatRunsOutAgainAndAgain: an operator ends a user's access tokens every few seconds, long before the time that was
+// told with them. Each refresh brings one that works, so the client is back within seconds each time.
+func TestTokenThatRunsOutAgainAndAgain(t *testing.T) {
+	for _, every := range []time.Duration{2 * time.Second, 2500 * time.Millisecond, 4 * time.Second, 15 * time.Second} {
+		for _, reset := range []bool{false, true} {
+			bubble.Run(t, func(t *testing.T) {
+				w, err := scenario.NewVirtualWorld(t.Context(), scenario.WorldOptions{Seed: 1, Link: faultnet.Symmetric(60 * time.Millisecond)})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer w.Close()
+				ada, err := w.AddClient(t.Context(), "ada")
+				if err != nil {
+					t.Fatal(err)
+				}
+				for n := range 20 {
+					time.Sleep(every)
+					if err := w.ExpireTokens("ada"); err != nil {
+						t.Fatal(err)
+					}
+					if reset {
+						ada.Link.Reset()
+					}
+					synctest.Wait()
+					began := time.Now()
+					for s := ada.Chat.State(); s.Connection.State != realtime.Connected || s.Session.State != token.Fresh; s = ada.Chat.State() {
+						if time.Since(began) > 3*time.Second {
+							t.Fatalf("every %v, reset %v: not back after the %dth time: %+v, %+v", every, reset, n+1, s.Connection, s.Session)
+						}
+						time.Sleep(100 * time.Millisecond)
+					}
+				}
+			})
+		}
 	}
 }
 
