@@ -11,8 +11,8 @@ const (
 
 // Plant puts a mistake in, until the function that it returns is called.
 func Plant(b Bug) (undo func()) {
-	planted = b
-	return func() { planted = bugNone }
+	mistake.Store(int32(b))
+	return func() { mistake.Store(int32(bugNone)) }
 }
 
 // Dir is the folder that Close removes.

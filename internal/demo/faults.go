@@ -126,7 +126,7 @@ func (c *client) heal() error {
 		c.calm.Stop()
 	}
 	next := startLink
-	if planted == bugPortalStays {
+	if planted(bugPortalStays) {
 		next.Portal = c.link.Portal
 	}
 	c.mu.Unlock()

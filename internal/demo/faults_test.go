@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -62,9 +61,7 @@ func TestLinkChangesWhatIsNamed(t *testing.T) {
 	r.await("ada", "measures the round trip", func(s agent.Snapshot) bool {
 		return s.Quality.RTTMS != nil && *s.Quality.RTTMS > 250 && *s.Quality.RTTMS < 600
 	})
-	if s := r.agentState("bob"); s.Quality.RTTMS == nil || *s.Quality.RTTMS > 200 {
-		t.Errorf("bob's round trip is %v", s.Quality.RTTMS)
-	}
+	r.await("bob", "has the round trip that it had", func(s agent.Snapshot) bool { return s.Quality.RTTMS != nil && *s.Quality.RTTMS < 200 })
 	if l := r.post("clients/ada/heal", `{}`).Clients[0].Link; l != s.Clients[1].Link {
 		t.Errorf("healed: %+v", l)
 	}
@@ -151,7 +148,7 @@ func TestExpireIsRefreshed(t *testing.T) {
 	r := newRig(t, demo.Options{})
 	device := r.agentState("ada").Session.Device
 	r.post("talk", `{"on":true}`)
-	for range 3 {
+	for range 5 { // three in a minute are taken for a server whose new tokens don't work, if nobody accepted them
 		before := r.agentState("ada").Connection.Since
 		r.post("clients/ada/expire", `{}`)
 		s := r.await("ada", "comes back with another token", func(s agent.Snapshot) bool {
@@ -163,18 +160,7 @@ func TestExpireIsRefreshed(t *testing.T) {
 	}
 	r.post("talk", `{"on":false}`)
 	r.quiet()
-	texts := r.told(int(r.state().Server.Stored))
-	for _, name := range []string{"ada", "bob"} {
-		own := slices.DeleteFunc(slices.Clone(texts), func(s string) bool { return !strings.HasSuffix(s, name) })
-		for i, text := range own {
-			if text != fmt.Sprintf("message %d of %s", i+1, name) {
-				t.Errorf("message %d of %s is %q", i+1, name, text)
-			}
-		}
-		if len(own) < 2 {
-			t.Errorf("%s said %q", name, own)
-		}
-	}
+	r.inOrder(r.told(int(r.state().Server.Stored)))
 }
 
 func TestServerStopsAndStarts(t *testing.T) {

@@ -1,7 +1,9 @@
 package demo
 
+import "sync/atomic"
+
 // bug is a mistake that tests put in, to see that they would find it.
-type bug int
+type bug int32
 
 const (
 	bugNone bug = iota
@@ -13,5 +15,8 @@ const (
 	bugTagStays
 )
 
-// planted is the mistake that is in, set by tests alone.
-var planted = bugNone
+// mistake is the one that is in, set by tests alone, while a demo runs.
+var mistake atomic.Int32
+
+// planted says whether a mistake is in.
+func planted(b bug) bool { return bug(mistake.Load()) == b }
