@@ -61,6 +61,18 @@ func (o agentOptions) check(channels []string) error {
 	return nil
 }
 
+// listenHere is agent.Listen for --listen.
+func listenHere(addr string) (net.Listener, error) {
+	ln, err := agent.Listen(addr)
+	switch {
+	case errors.Is(err, agent.ErrNotLocal):
+		return nil, usage(err, "")
+	case err != nil:
+		return nil, config(fmt.Errorf("--listen %s: %w", addr, unwrapOp(err)), "is it taken?")
+	}
+	return ln, nil
+}
+
 func runAgent(cmd *cobra.Command, o agentOptions, channels []string) error {
 	if err := o.check(channels); err != nil {
 		return err
@@ -69,12 +81,9 @@ func runAgent(cmd *cobra.Command, o agentOptions, channels []string) error {
 	if err != nil {
 		return err
 	}
-	ln, err := agent.Listen(o.listen)
-	switch {
-	case errors.Is(err, agent.ErrNotLocal):
-		return usage(err, "")
-	case err != nil:
-		return config(fmt.Errorf("--listen %s: %w", o.listen, unwrapOp(err)), "is it taken?")
+	ln, err := listenHere(o.listen)
+	if err != nil {
+		return err
 	}
 	defer ln.Close()
 	l, err := openLive(cmd, o.liveOptions, inbox.Processed)

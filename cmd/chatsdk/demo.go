@@ -77,12 +77,9 @@ func runDemo(cmd *cobra.Command, o demoOptions) (err error) {
 	if strings.HasPrefix(o.listen, "unix:") {
 		return usage(fmt.Errorf("--listen %s: no browser opens a unix socket", o.listen), "give a loopback address such as 127.0.0.1:0")
 	}
-	ln, err := agent.Listen(o.listen)
-	switch {
-	case errors.Is(err, agent.ErrNotLocal):
-		return usage(err, "")
-	case err != nil:
-		return config(fmt.Errorf("--listen %s: %w", o.listen, unwrapOp(err)), "is it taken?")
+	ln, err := listenHere(o.listen)
+	if err != nil {
+		return err
 	}
 	defer ln.Close()
 	ctx := cmd.Context()
