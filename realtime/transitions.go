@@ -127,11 +127,15 @@ func (o *owner) lost(c cause) {
 	o.tell(Exchange{Kind: ExchangeDown, At: now})
 	l.fault = Phases{FaultSeen: now, Cause: c.reason, Silence: now.Sub(l.tr.raw.heard())}
 	up := now.Sub(l.upAt)
-	if up < o.o.StableUptime {
-		o.failures++
-	}
-	if up >= tokenLasted && !c.resync {
+	good := up >= tokenLasted && !c.resync // its token was
+	if good {
 		o.renewals = 0
+	}
+	switch {
+	case good && c.class == classToken:
+		o.failures = 0 // it worked until its token ended
+	case up < o.o.StableUptime:
+		o.failures++
 	}
 	if c.resync {
 		o.voidPositions()
@@ -185,7 +189,7 @@ func (o *owner) scheduleRetry(now time.Time, c cause) {
 	switch c.class {
 	case classToken, classRenew:
 		if o.renewals == 0 {
-			d, o.failures = 0, 0 // with a new token the next attempt is as good as the first
+			d = 0 // with a new token the next attempt is as good as the first
 		}
 		o.renewals++
 		o.dropSpare()
