@@ -320,6 +320,15 @@ describe('what is no evidence', () => {
     expect(world.quality).toMatchObject({ rttMs: 40, level: 'excellent', lossPct: 0 });
   });
 
+  test('a clock that is too coarse for it says 0, which measures as well', async () => {
+    const world = new World();
+    world.timed = 'coarse';
+    world.open();
+    await world.wait(20_000);
+    expect(world.quality).toMatchObject({ level: 'excellent', reach: 'online', lossPct: 0 });
+    expect(world.quality.rttMs).toBeLessThan(1);
+  });
+
   test('where such a time comes too late, the answer is a sign of life alone', async () => {
     const world = new World();
     world.timed = 'yes';

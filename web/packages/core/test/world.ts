@@ -33,8 +33,8 @@ export class World {
   timers: Timer[] = [];
   listeners = 0;
   monitor: BrowserMonitor | undefined;
-  /** Whether the browser tells what it timed: it can't, nothing comes, it says that it may not, it does. */
-  timed: 'never' | 'lost' | 'forbidden' | 'yes' = 'never';
+  /** Whether the browser tells what it timed: it can't, nothing comes, it says that it may not, it does, by a coarse clock. */
+  timed: 'never' | 'lost' | 'forbidden' | 'yes' | 'coarse' = 'never';
   #timed: ((url: string, ms: number) => void) | undefined;
   #hint: ((event: Hint) => void) | undefined;
   /** When each connection was used last; -1 while it is in use. */
@@ -117,8 +117,8 @@ export class World {
         done(!fails);
         if (fails) reject(new TypeError('Failed to fetch'));
         else resolve(respond(answer as Exclude<Answer, string>, url));
-        const ms = this.timed === 'yes' ? after / trips : NaN; // without the set-up of the connection
-        if (this.timed === 'yes' || this.timed === 'forbidden') this.environment.setTimeout(() => this.#timed?.(url, ms), 2);
+        const ms = { never: undefined, lost: undefined, forbidden: NaN, yes: after / trips, coarse: 0 }[this.timed]; // without a set-up
+        if (ms !== undefined) this.environment.setTimeout(() => this.#timed?.(url, ms), 2);
       }, after);
     });
   }

@@ -191,8 +191,8 @@ export class Run {
     const now = this.#now();
     if (!flight) return; // it was given up
     this.#flights.delete(id);
-    // Neither the page's own work nor a connection's set-up is in what the browser timed.
-    const isTimed = timedMs > 0 && timedMs * MS <= came - flight.began;
+    // Neither the page's own work nor a connection's set-up is in what the browser timed. A coarse clock makes 0 of it at times.
+    const isTimed = timedMs >= 0 && timedMs * MS <= came - flight.began;
     this.#told ||= isTimed;
     if (outcome) {
       this.#warm = [];
@@ -202,7 +202,7 @@ export class Run {
       if (this.#e.report(now).reach !== 'online') this.#abandon();
       this.#warm[flight.place] = this.#warm[0] = now;
       const fresh = !isTimed && (flight.cold || this.#wasBusy(flight, came));
-      const rtt = isTimed ? Math.round(timedMs * MS) : Math.max(came - flight.began, 1);
+      const rtt = Math.max(isTimed ? Math.round(timedMs * MS) : came - flight.began, 1);
       this.#e.observe({ kind: 'round-trip', id, rtt, fresh, at: now });
       if (!fresh) this.#measured = now;
     }
