@@ -19,6 +19,8 @@ export class MessageLog {
   #list: readonly Message[] = [];
   /** Which state of the agent's stream the list is complete for; '' before any. */
   #complete = '';
+  /** Up to which seq nothing is missing. What arrives after an interruption, and before what was missed, doesn't raise it. */
+  #whole = 0;
   #asking = false;
   readonly #listeners = new Set<() => void>();
   #off: (() => void)[] = [];
@@ -43,7 +45,9 @@ export class MessageLog {
 
   #start(): void {
     const take = (m: Message): void => {
-      if (m.channel === this.channel) this.#take([m]);
+      if (m.channel !== this.channel) return;
+      this.#take([m]);
+      if (this.#complete === this.#stream()) this.#whole = Math.max(this.#whole, m.seq);
     };
     this.#off = [this.store.onMessage(take), this.store.subscribe(() => void this.#fill())];
     void this.#fill();
@@ -56,23 +60,29 @@ export class MessageLog {
     for (const listener of [...this.#listeners]) listener();
   }
 
+  /** Names the stream as it is since it was interrupted last. */
+  #stream(): string {
+    const { run, agentInfo } = this.store.getSnapshot();
+    return `${run} ${agentInfo.gaps}`;
+  }
+
   /** Asks for what is missing, once for each time that the stream began anew. */
   async #fill(): Promise<void> {
-    const { agent, run, agentInfo, channels } = this.store.getSnapshot();
-    const now = `${run} ${agentInfo.gaps}`;
+    const { agent, channels } = this.store.getSnapshot();
+    const now = this.#stream();
     if (agent !== 'connected' || this.#asking || now === this.#complete) return;
     this.#asking = true;
     try {
       const newest = channels[this.channel]?.newest ?? 0;
-      let after = Math.max(0, this.#list.at(-1)?.seq ?? 0, newest - KEPT);
+      let after = Math.max(0, this.#whole, newest - KEPT);
       for (;;) {
         const some = await this.store.actions.history(this.channel, after, 100);
         this.#take(some);
-        const last = some.at(-1);
-        if (!last || some.length < 100) break;
-        after = last.seq;
+        after = some.at(-1)?.seq ?? after;
+        if (some.length < 100) break;
       }
       this.#complete = now;
+      this.#whole = now === this.#stream() ? Math.max(after, this.#list.at(-1)?.seq ?? 0) : after;
     } catch {
       // The agent's own state tells what is wrong; the next change of it asks again.
     } finally {

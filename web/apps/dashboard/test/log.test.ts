@@ -91,6 +91,25 @@ test('what was missed while the agent was gone', async () => {
   await has(log, [1, 2, 3]);
 });
 
+test('what was missed, though something newer arrives before it is asked for', async () => {
+  const { agent, store, log } = await watch((a) => a.message('general', 1));
+  await has(log, [1]);
+  await agent.stop();
+  await new Promise<void>((resolve) => {
+    ends.push(store.subscribe(() => store.getSnapshot().agent === 'lost' && resolve()));
+  });
+  agent.messages.push(message(2), message(3));
+  agent.restartAs('run-2');
+  // The whole state is older than the message that the stream begins with.
+  agent.override['/v1/state'] = (q, r) => {
+    delete agent.override['/v1/state'];
+    agent.serve(q, r);
+    agent.message('general', 4);
+  };
+  await agent.start();
+  await has(log, [1, 2, 3, 4]);
+});
+
 test('progress', () => {
   const upload = { id: '', name: '', channel: '', sent: 40, total: 100, resumedFrom: 0, error: '', bps: null };
   expect(progressOf({ ...upload, state: 'sending' })).toBe('40%');
