@@ -165,6 +165,23 @@ test('each second, and four times while a scenario plays', async () => {
   expect(waits(asked)).toEqual([1000, 1000]);
 });
 
+test('an answer that doesn’t come in time, or not to its end, is none', async () => {
+  const { store, asked, answerWith } = byHand();
+  answerWith(() => new Promise(() => {}));
+  ends.push(store.subscribe(() => {}));
+  await vi.advanceTimersByTimeAsync(4999);
+  expect(store.getSnapshot().standing).toBe('connecting');
+  await vi.advanceTimersByTimeAsync(1);
+  expect(store.getSnapshot()).toMatchObject({ standing: 'lost', error: expect.stringContaining('more than two tabs') });
+  answerWith(() => new Response(new ReadableStream({ start: (c) => c.error(new TypeError('cut')) })));
+  await vi.advanceTimersByTimeAsync(500);
+  expect([asked.length, store.getSnapshot().error]).toEqual([2, 'it doesn’t answer']);
+  const call = store.post('talk on', '/v1/talk', { on: true });
+  await vi.advanceTimersByTimeAsync(0);
+  expect(await call).toBe(false);
+  expect(store.getSnapshot().said).toEqual({ ok: false, text: 'talk on: it doesn’t answer' });
+});
+
 test('nobody looks: no request, no timer, no listener', async () => {
   const { store, asked, calls, show, answerWith } = byHand();
   answerWith(() => state());

@@ -44,6 +44,8 @@ const SLOW_WAIT_MS = 30_000;
 const ANSWER_MS = 5000;
 /** What is asked for may take its time: a server is started, or stopped. */
 const DO_MS = 15_000;
+/** Over HTTP/1.1 a browser has six connections for an origin, and each tab with two clients holds two. */
+const LATE = 'it doesn’t answer in time: is this page open in more than two tabs?';
 
 class Failure extends Error {
   constructor(
@@ -97,7 +99,7 @@ export class DemoStore {
     this.#update({ asked: name });
     const said = await this.#alone(async () => {
       try {
-        await this.#take(await this.#request(path, DO_MS, undefined, body));
+        await this.#exchange(path, DO_MS, undefined, body);
         return { ok: true, text: name };
       } catch (error) {
         return { ok: false, text: `${name}: ${(error as Error).message}` };
@@ -129,14 +131,14 @@ export class DemoStore {
 
   async #ask(signal: AbortSignal): Promise<void> {
     try {
-      await this.#take(await this.#request('/v1/state', ANSWER_MS, signal));
+      await this.#exchange('/v1/state', ANSWER_MS, signal);
       this.#failures = 0;
     } catch (error) {
       if (signal.aborted) return;
-      const failure = error instanceof Failure ? error : new Failure('lost', String(error));
+      const { standing, message } = error as Failure;
       this.#failures++;
       this.#etag = '';
-      this.#update({ standing: failure.standing, error: failure.message });
+      this.#update({ standing, error: message });
     }
   }
 
@@ -169,10 +171,26 @@ export class DemoStore {
     return turn;
   }
 
-  async #request(path: string, timeoutMs: number, signal?: AbortSignal, body?: object): Promise<Response> {
+  /** Asks, and takes the answer; throws a Failure. Both together may take so long. */
+  async #exchange(path: string, timeoutMs: number, signal?: AbortSignal, body?: object): Promise<void> {
+    const over = new AbortController();
+    const end = (): void => over.abort();
+    const timer = setTimeout(end, timeoutMs);
+    signal?.addEventListener('abort', end);
+    try {
+      await this.#take(await this.#request(path, over.signal, body));
+    } catch (error) {
+      if (error instanceof Failure) throw error;
+      throw new Failure('lost', over.signal.aborted ? LATE : 'it doesn’t answer');
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', end);
+    }
+  }
+
+  async #request(path: string, signal: AbortSignal, body?: object): Promise<Response> {
     const { url, token } = this.options;
-    const over = AbortSignal.timeout(timeoutMs);
-    const init: RequestInit = {
+    const response = await (this.options.fetch ?? fetch)(url + path, {
       method: body ? 'POST' : 'GET',
       headers: {
         Authorization: `Bearer ${token ?? ''}`,
@@ -182,14 +200,8 @@ export class DemoStore {
       cache: 'no-store',
       credentials: 'omit',
       redirect: 'error', // the token is for the demo alone
-      signal: signal ? AbortSignal.any([signal, over]) : over,
-    };
-    let response: Response;
-    try {
-      response = await (this.options.fetch ?? fetch)(url + path, init);
-    } catch {
-      throw new Failure('lost', 'it doesn’t answer');
-    }
+      signal,
+    });
     if (response.ok || (response.status === 304 && this.#etag)) return response;
     throw await failureOf(response);
   }
