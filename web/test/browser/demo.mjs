@@ -10,6 +10,8 @@ import { Chatsdk } from './program.mjs';
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 /** The scenario that is over first: it kills a program and takes three seconds. */
 const QUICK = 'ack lost and killed';
+/** One that plays for a while. */
+const LONG = 'airplane mode';
 const images = join(root, 'docs', 'images');
 
 /** The demo as a process of its own, begun when it is first wanted. */
@@ -46,7 +48,7 @@ class Page {
   pane = (user) => this.page.getByRole('region', { name: user, exact: true });
   network = (user) => this.page.getByRole('region', { name: `Network of ${user}` });
   press = (user, name) => this.network(user).getByRole('button', { name, exact: true }).click();
-  done = (text) => this.page.getByRole('status', { name: 'Last action' }).getByText(`Done: ${text}`).waitFor();
+  done = (text) => this.page.locator('.said').getByText(`Done: ${text}`).waitFor();
 
   /** Waits until a client's indicator has one of these. */
   is = (user, ...statuses) =>
@@ -95,6 +97,8 @@ export async function testDemo(test, accessible, output, looks) {
     });
   try {
     await testLinks(demoTest, accessible, output);
+    await testConnections(demoTest);
+    await testTalk(demoTest);
     await testFiles(demoTest);
     await testScenario(demoTest, accessible, output);
     for (const [name, options] of Object.entries(looks)) await testLook(demoTest, accessible, output, name, options);
@@ -191,6 +195,69 @@ async function testLinks(demoTest, accessible, output) {
   });
 }
 
+/** What breaks connections, and the loss of packets: each is over by itself, and no message is lost or doubled. */
+async function testConnections(demoTest) {
+  await demoTest('connections that are reset or half open are replaced by themselves', {}, async (p) => {
+    const took = [];
+    for (const [button, done] of [
+      ['Reset', 'ada’s connections reset'],
+      ['Half-open up', 'ada silent up'],
+      ['Half-open down', 'ada silent down'],
+    ]) {
+      const pieces = p.pane('ada').locator('.lane', { hasText: /^connection/ }).locator('.piece');
+      const before = await pieces.count();
+      const began = performance.now();
+      await p.press('ada', button);
+      await p.done(done);
+      const texts = ['ada', 'bob'].map((user) => `${user} writes after ${button}`);
+      for (const text of texts) await p.say(text.slice(0, 3), text);
+      for (const user of ['ada', 'bob']) for (const text of texts) await p.shown(user, text);
+      // It was noticed: the time line has the connection that ended, and the one that came after it.
+      await pieces.nth(before + 1).waitFor();
+      await p.online('ada');
+      await p.pane('ada').locator('.facts').getByText('connected, caught up').waitFor();
+      took.push(`${button} ${secondsOf(performance.now() - began)}`);
+      for (const user of ['ada', 'bob']) {
+        const shown = (await p.texts(user)).filter((t) => t.endsWith(`after ${button}`));
+        assert.deepEqual(shown.toSorted(), texts);
+      }
+    }
+    for (const user of ['ada', 'bob']) await p.pane(user).locator('.outbox').waitFor({ state: 'detached' });
+    return took.join(', ');
+  });
+
+  await demoTest('loss makes a network worse than its latency', {}, async (p) => {
+    await p.network('bob').getByRole('slider', { name: 'Loss' }).fill('6');
+    await p.network('bob').getByText('40%').waitFor();
+    await p.is('bob', 'poor', 'reconnecting', 'offline');
+    await p.say('bob', 'half of it gets lost');
+    await p.shown('ada', 'half of it gets lost');
+    await p.press('bob', 'Heal');
+    await p.online('bob');
+    for (const user of ['ada', 'bob']) assert.equal((await p.texts(user)).filter((t) => t.includes('half of it')).length, 1);
+  });
+}
+
+async function testTalk(demoTest) {
+  await demoTest('both talk until they are told to be quiet', {}, async (p, page) => {
+    const talk = (pressed) => page.getByRole('button', { name: 'Talk', exact: true, pressed });
+    const before = (await p.texts('ada')).length;
+    await talk(false).click();
+    await talk(true).waitFor();
+    await p.done('talk on');
+    for (const user of ['ada', 'bob']) await p.pane(user).locator('.messages li').nth(before + 5).waitFor();
+    await talk(true).click();
+    await talk(false).waitFor();
+    await p.done('talk off');
+    for (const user of ['ada', 'bob']) await p.pane(user).locator('.outbox').waitFor({ state: 'detached' });
+    await p.say('ada', 'and now quiet');
+    for (const user of ['ada', 'bob']) await p.shown(user, 'and now quiet');
+    assert.deepEqual(await p.texts('ada'), await p.texts('bob'));
+    await page.waitForTimeout(2500); // each would have said two more
+    for (const user of ['ada', 'bob']) assert.equal((await p.texts(user)).at(-1), 'and now quiet');
+  });
+}
+
 async function testFiles(demoTest) {
   await demoTest('a file goes with progress, past a server that is busy', {}, async (p) => {
     await p.network('ada').getByRole('slider', { name: 'Rate' }).fill('7');
@@ -223,6 +290,25 @@ async function testScenario(demoTest, accessible, output) {
     assert.equal(await count('violations'), '0');
     await page.screenshot({ path: `${output}demo-passed.png`, fullPage: true });
     return `after ${await verdict.locator('.elapsed').textContent()}`;
+  });
+
+  await demoTest('a scenario is stopped in the middle', {}, async (p, page) => {
+    const verdict = page.getByRole('group', { name: 'Verdict' });
+    await page.getByRole('button', { name: LONG }).click();
+    await verdict.getByRole('heading', { name: `${LONG}: running` }).waitFor();
+    await verdict.locator('tbody tr').first().waitFor(); // its clients are there
+    await verdict.locator('.lines li').first().waitFor();
+    const other = page.locator('.cards button').last();
+    assert.equal(await other.getAttribute('aria-disabled'), 'true');
+    const began = performance.now();
+    await page.getByRole('button', { name: 'Stop', exact: true }).click();
+    await p.done('scenario stopped');
+    await verdict.getByRole('heading', { name: `${LONG}: stopped before its end` }).waitFor();
+    const took = performance.now() - began;
+    await page.getByRole('button', { name: 'Stop', exact: true }).waitFor({ state: 'detached' });
+    await page.locator('.cards button[aria-disabled=false]').first().waitFor();
+    await page.getByRole('status').getByText(`${LONG}: stopped before its end`).waitFor({ state: 'attached' });
+    return `after ${secondsOf(took)}`;
   });
 }
 

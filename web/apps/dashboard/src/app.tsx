@@ -4,13 +4,14 @@ import { Faults } from './demo/faults.js';
 import { Scenarios } from './demo/scenarios.js';
 import type { DemoStore } from './demo/store.js';
 import { useDemo } from './demo/use.js';
+import { Live } from './live.js';
 import { Pane } from './pane.js';
 import type { Wanted } from './panes.js';
 
 /** The page: a column for each client, and around them what the demo can do, where there is one. */
 export function App({ panes, demo }: Wanted): ReactElement {
   return (
-    <>
+    <Live>
       <header>
         <h1>{demo ? 'chatsdk demo' : 'chatsdk'}</h1>
         {demo && <DemoBar demo={demo} />}
@@ -29,7 +30,7 @@ export function App({ panes, demo }: Wanted): ReactElement {
       <footer>
         <a href={`./gallery.html${location.hash}`}>Every state of the connection</a> · <a href="./licences.txt">Licences</a>
       </footer>
-    </>
+    </Live>
   );
 }
 

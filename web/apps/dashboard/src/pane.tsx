@@ -1,7 +1,8 @@
-import { ChatSDKProvider, ConnectionBanner, NetworkIndicator, useConnection, useSnapshot } from '@chatsdk/react';
+import { ChatSDKProvider, ConnectionBanner, NetworkIndicator, useAnnouncement, useConnection, useSnapshot } from '@chatsdk/react';
 import { useMemo, useState, type ReactElement } from 'react';
 import { Composer } from './composer.js';
 import { TimelineFigure } from './figure.js';
+import { Told } from './live.js';
 import { MessageLog } from './log.js';
 import { Messages } from './messages.js';
 import type { PaneOf } from './panes.js';
@@ -12,10 +13,16 @@ export function Pane({ name, store }: PaneOf): ReactElement {
   // With more than one client on the page it has to be heard whose connection it is.
   const labels = useMemo(() => (name ? { connection: `Connection of ${name}` } : {}), [name]);
   return (
-    <ChatSDKProvider store={store} labels={labels}>
+    <ChatSDKProvider store={store} labels={labels} announce={false}>
       <Client name={name} store={store} />
+      <Announced />
     </ChatSDKProvider>
   );
+}
+
+/** A page has one voice, however many connections. */
+function Announced(): ReactElement {
+  return <Told>{useAnnouncement()}</Told>;
 }
 
 function Client({ name, store }: Pick<PaneOf, 'name' | 'store'>): ReactElement {

@@ -1,3 +1,4 @@
+export { useAnnouncement } from './announcer.js';
 export { ConnectionBanner, type ConnectionBannerProps } from './banner.js';
 export { useConnection, useNetworkQuality, useOutbox, useUpload, type ConnectionFacts, type NetworkMetrics, type OutboxFacts, } from './hooks.js';
 export { NetworkIndicator, SignalBars, type NetworkIndicatorProps } from './indicator.js';

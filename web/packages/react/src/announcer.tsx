@@ -6,8 +6,11 @@ import { detailOf, viewOf } from './view.js';
 /** Who would announce a store's changes; the first does: a page may have several roots, and one voice. */
 const voices: { readonly store: Store }[] = [];
 
-/** The page's live region (WCAG 4.1.3). It is there, empty, before it has something to say: else the first is missed. */
-export function Announcer({ afterMs }: { readonly afterMs: number }): ReactElement {
+/**
+ * What there is to announce of the connection: what was so for `afterMs`, empty before anything was. For a page with a live
+ * region of its own; every other page leaves it to the provider.
+ */
+export function useAnnouncement(afterMs = 2000): string {
   const store = useStore();
   const labels = useLabels();
   const view = useSnapshot(viewOf);
@@ -34,9 +37,14 @@ export function Announcer({ afterMs }: { readonly afterMs: number }): ReactEleme
     }, afterMs);
     return () => clearTimeout(timer);
   }, [store, status, next, text, afterMs]);
+  return said;
+}
+
+/** The page's live region (WCAG 4.1.3). It is there, empty, before it has something to say: else the first is missed. */
+export function Announcer({ afterMs }: { readonly afterMs: number | undefined }): ReactElement {
   return (
     <div role="status" className="chatsdk-hidden">
-      {said}
+      {useAnnouncement(afterMs)}
     </div>
   );
 }

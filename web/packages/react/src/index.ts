@@ -1,3 +1,4 @@
+export { useAnnouncement } from './announcer.js';
 export { ConnectionBanner, type ConnectionBannerProps } from './banner.js';
 export {
   useConnection,

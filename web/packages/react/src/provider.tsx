@@ -18,7 +18,7 @@ export interface ChatSDKProviderProps {
 
 /** Hands a store to all hooks and components inside. */
 export function ChatSDKProvider(props: ChatSDKProviderProps): ReactElement {
-  const { store, labels, announce = true, announceAfterMs = 2000, children } = props;
+  const { store, labels, announce = true, announceAfterMs, children } = props;
   const value = useMemo(() => ({ store, labels: withLabels(defaultLabels, labels) }), [store, labels]);
   return (
     <Context.Provider value={value}>

@@ -1,5 +1,5 @@
 import { describe, expect, test, vi } from 'vitest';
-import { ChatSDKProvider, NetworkIndicator } from '@chatsdk/react';
+import { ChatSDKProvider, NetworkIndicator, useAnnouncement } from '@chatsdk/react';
 import { statusOf, type SnapshotPatch } from '@chatsdk/core';
 import { STATES } from '../../../test/states.ts';
 import { CountingStore, OFFLINE, render, renderWith, wait, WELL } from './helpers.tsx';
@@ -179,6 +179,19 @@ describe('announcements', () => {
     await act(async () => store.set(WELL));
     await wait(2000);
     expect(status(b).textContent).toBe('Connection: Good ');
+  });
+
+  test('can stand in a live region of the page’s own', async () => {
+    const Own = () => <p>{useAnnouncement()}</p>;
+    const { box, set } = await renderWith(WELL, <Own />, { announce: false });
+    const said = (): string | null => box.querySelector('p')!.textContent;
+    await wait(2000);
+    await set(OFFLINE);
+    await wait(1999);
+    expect(said()).toBe('');
+    await wait(1);
+    expect(said()).toBe('Connection: Offline Reconnecting…');
+    expect(status(box)).toBe(null);
   });
 
   test('can be off, and slower', async () => {

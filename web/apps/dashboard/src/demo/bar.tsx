@@ -1,7 +1,8 @@
-import { Ask } from './button.js';
 import type { ReactElement } from 'react';
+import { Told } from '../live.js';
+import { Ask } from './button.js';
 import type { DemoSnapshot, DemoStore, Standing } from './store.js';
-import { useDemo } from './use.js';
+import { useBusy, useDemo } from './use.js';
 
 /** What to do about it, for each way in which the page doesn't get on with the demo. */
 const WORDS: Readonly<Record<Exclude<Standing, 'connected'>, string>> = {
@@ -47,8 +48,8 @@ export function DemoBar({ demo }: { readonly demo: DemoStore }): ReactElement {
 }
 
 function HealAll({ demo }: { readonly demo: DemoStore }): ReactElement {
-  const { asked, standing, state } = useDemo(demo);
-  const off = asked !== null || standing !== 'connected' || !state;
+  const { state } = useDemo(demo);
+  const off = useBusy(demo) || !state;
   const heal = async (): Promise<void> => {
     for (const { name } of state!.clients) {
       if (!(await demo.post(`${name} healed`, `/v1/clients/${encodeURIComponent(name)}/heal`))) return;
@@ -64,21 +65,38 @@ function HealAll({ demo }: { readonly demo: DemoStore }): ReactElement {
   );
 }
 
-/** What the last call came to. A region of its own that is always there, so that it is heard. */
+/** What the last call came to. */
 function Said({ snapshot: { said, asked } }: { readonly snapshot: DemoSnapshot }): ReactElement {
+  const text = said && asked === null && `${said.ok ? 'Done' : 'Not done'}: ${said.text}`;
   return (
-    <p className="said" role="status" data-ok={said?.ok} aria-label="Last action">
-      {said && asked === null && (said.ok ? `Done: ${said.text}` : `Not done: ${said.text}`)}
+    <p className="said" data-ok={said?.ok}>
+      {text}
+      <Told>{text}</Told>
     </p>
   );
 }
 
-function Stand({ demo, snapshot }: { readonly demo: DemoStore; readonly snapshot: DemoSnapshot }): ReactElement | null {
+function Stand({ demo, snapshot }: { readonly demo: DemoStore; readonly snapshot: DemoSnapshot }): ReactElement {
   const { standing, error } = snapshot;
-  if (standing === 'connected') return null;
-  if (standing === 'connecting') return <p className="soft">{WORDS.connecting}</p>;
+  const away = standing !== 'connected' && standing !== 'connecting';
   return (
-    <div className="stand" role="alert" data-standing={standing}>
+    <>
+      <Told>{away && WORDS[standing]}</Told>
+      {standing === 'connecting' && <p className="soft">{WORDS.connecting}</p>}
+      {away && <Trouble demo={demo} standing={standing} error={error} />}
+    </>
+  );
+}
+
+interface TroubleProps {
+  readonly demo: DemoStore;
+  readonly standing: keyof typeof WORDS;
+  readonly error: string;
+}
+
+function Trouble({ demo, standing, error }: TroubleProps): ReactElement {
+  return (
+    <div className="stand" data-standing={standing}>
       <p>
         <b>{WORDS[standing]}</b> <span className="soft">{error}</span>
       </p>

@@ -1,6 +1,6 @@
 import type { ReactElement, ReactNode } from 'react';
 import type { DemoStore } from './store.js';
-import { useDemo } from './use.js';
+import { useBusy } from './use.js';
 
 interface Props {
   readonly demo: DemoStore;
@@ -22,8 +22,7 @@ interface Props {
  * stays where the keyboard is: a button that is disabled loses it.
  */
 export function Ask({ demo, does, path, body, on, hint, idle, kind, children }: Props): ReactElement {
-  const { asked, standing } = useDemo(demo);
-  const off = asked !== null || standing !== 'connected' || Boolean(idle);
+  const off = useBusy(demo) || Boolean(idle);
   return (
     <button
       type="button"

@@ -4,7 +4,7 @@ import { Ask } from './button.js';
 import { Slider } from './slider.js';
 import type { DemoClient, Link } from './state.js';
 import type { DemoStore } from './store.js';
-import { useDemo } from './use.js';
+import { useBusy, useDemo } from './use.js';
 
 const LATENCY = [0, 20, 60, 120, 250, 500, 1000, 2000];
 const LOSS = [0, 1, 2, 5, 10, 20, 40];
@@ -81,9 +81,8 @@ function Shown({ demo, client }: Props): ReactElement {
 }
 
 function Limits({ demo, client, path }: Props & { readonly path: string }): ReactElement {
-  const { asked, standing } = useDemo(demo);
   const { name, link } = client;
-  const off = asked !== null || standing !== 'connected';
+  const off = useBusy(demo);
   const set = (patch: Partial<Link>, what: string): Promise<boolean> => demo.post(`${name}’s ${what}`, path, patch);
   const rate = (v: number): number => (v === UNLIMITED ? 0 : v);
   return (

@@ -1,4 +1,5 @@
 import type { ReactElement } from 'react';
+import { Told } from '../live.js';
 import { Ask } from './button.js';
 import type { Scenario } from './state.js';
 import type { DemoStore } from './store.js';
@@ -24,10 +25,8 @@ export function Scenarios({ demo }: { readonly demo: DemoStore }): ReactElement 
           </Ask>
         )}
       </div>
-      {/* Always there, so that what comes in is heard; only how it stands, and not what it counts. */}
-      <p className="chatsdk-hidden" role="status" aria-label="Scenario">
-        {play && `${play.name}: ${wordOf(play)}`}
-      </p>
+      {/* Only how it stands, and not what it counts. */}
+      <Told>{play && `${play.name}: ${wordOf(play)}`}</Told>
       <div className="stage" data-play={Boolean(play)}>
         <div>
           <List demo={demo} scenarios={first} running={running} />

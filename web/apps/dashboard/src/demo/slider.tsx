@@ -34,10 +34,11 @@ export function Slider({ label, value, steps, words, off, onChoose }: Props): Re
   return (
     <div className="slider">
       <label htmlFor={id}>{label}</label>
-      <output htmlFor={id}>
+      {/* No <output>: that is a live region, and who moves the slider hears its value anyway. */}
+      <span className="value">
         {words(value)}
         {draft !== null && steps[draft] !== value && ` → ${words(steps[draft]!)}`}
-      </output>
+      </span>
       <input
         ref={input}
         id={id}

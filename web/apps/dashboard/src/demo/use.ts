@@ -5,3 +5,9 @@ import type { DemoSnapshot, DemoStore } from './store.js';
 export function useDemo(demo: DemoStore): DemoSnapshot {
   return useSyncExternalStore(demo.subscribe, demo.getSnapshot);
 }
+
+/** Whether there is no use in asking the demo for something: it isn't there, or it is busy with what it was asked for. */
+export function useBusy(demo: DemoStore): boolean {
+  const { asked, standing } = useDemo(demo);
+  return asked !== null || standing !== 'connected';
+}
