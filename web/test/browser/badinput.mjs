@@ -1,6 +1,7 @@
 // What an agent says that it shouldn't: the page says what is so, keeps nothing of it, and is right again afterwards.
 import assert from 'node:assert/strict';
 import { TestAgent } from '../agent.ts';
+import { memoryOf, until } from './wait.mjs';
 
 /** As long as the store reads on in search of a line's end, and one byte more. */
 const ENDLESS = 'x'.repeat((4 << 20) + 1);
@@ -12,7 +13,7 @@ const MALFORMED = [
   `event: change\nid: ID\n${'data: x\n'.repeat(700_000)}\n`,
 ];
 
-export async function testBadInput(test, accessible, origin, heapOf) {
+export async function testBadInput(test, accessible, origin) {
   const shown = (page, status) => page.locator(`.chatsdk-indicator[data-status="${status}"]`).nth(19).waitFor();
   const open = async (page, agent) => {
     await page.goto(`${origin}/many.html?agent=${encodeURIComponent(agent.url)}#token=secret`);
@@ -25,10 +26,10 @@ export async function testBadInput(test, accessible, origin, heapOf) {
     const agent = await new TestAgent().start();
     try {
       await open(page, agent);
-      const heap = await heapOf(page);
-      const before = await heap();
+      const memory = await memoryOf(page);
+      const before = await memory();
       for (const [i, bad] of MALFORMED.entries()) {
-        while (agent.streams.size === 0) await page.waitForTimeout(10);
+        await until(() => agent.streams.size > 0);
         agent.snapshot.outbox = { queued: i + 1 };
         agent.raw(bad.replace('ID', ++agent.seq));
         await page.waitForFunction((n) => globalThis.store.getSnapshot().agentInfo.malformed === n, i + 1);
@@ -37,9 +38,9 @@ export async function testBadInput(test, accessible, origin, heapOf) {
       }
       await shown(page, 'excellent');
       assert.equal(await page.locator('.chatsdk-banner').count(), 0);
-      while (agent.streams.size === 0) await page.waitForTimeout(10);
+      await until(() => agent.streams.size > 0);
       assert.equal(agent.streams.size, 1);
-      const grown = (await heap()) - before;
+      const grown = (await memory()).heap - before.heap;
       assert.ok(grown < 2e6, `the heap grew by ${grown} bytes`);
       return `${(grown / 1e6).toFixed(2)} MB more after ${MALFORMED.length} of them`;
     } finally {
@@ -83,7 +84,7 @@ export async function testBadInput(test, accessible, origin, heapOf) {
       assert.ok(asked >= 1 && asked <= 6, `asked ${asked} times in 3 s`);
       agent.allowsOrigin = true;
       await shown(page, 'excellent');
-      while (agent.streams.size === 0) await page.waitForTimeout(10);
+      await until(() => agent.streams.size > 0);
       assert.equal(agent.streams.size, 1);
       forgive(errors);
     } finally {

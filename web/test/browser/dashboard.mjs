@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { TestAgent } from '../agent.ts';
 import { serve } from './site.mjs';
+import { until } from './wait.mjs';
 
 /** A channel that two clients share, over links that can be cut. */
 class Chat {
@@ -99,7 +100,7 @@ export async function testDashboard(test, accessible, output) {
       await page.getByRole('button', { name: 'Cancel: too late' }).click();
       await page.getByRole('button', { name: 'Send again: too late' }).click();
       await page.getByLabel('File', { exact: true }).setInputFiles({ name: 'note.txt', mimeType: 'text/plain', buffer: Buffer.from('abc') });
-      while (!agent.requests.includes('POST /v1/uploads')) await page.waitForTimeout(10);
+      await until(() => agent.requests.includes('POST /v1/uploads'));
       const posts = agent.requests.filter((r) => r.startsWith('POST'));
       assert.deepEqual(posts, ['POST /v1/outbox/m9/cancel', 'POST /v1/outbox/m9/retry', 'POST /v1/uploads']);
       await page.screenshot({ path: `${output}dashboard-dark.png` });

@@ -2,7 +2,7 @@
 //
 //   npm run test:browser [-- PART OF A NAME] [--screens]   # CHROMIUM=/path/to/chromium, default /usr/bin/chromium
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
@@ -14,6 +14,8 @@ import { serveExample } from './example.mjs';
 import { testMatrix } from './matrix.mjs';
 import { testMonitor } from './monitor.mjs';
 import { testPanel } from './panel.mjs';
+import { testSpeed } from './speed.mjs';
+import { memoryOf, until } from './wait.mjs';
 import { TestAgent } from '../agent.ts';
 
 const wanted = process.argv.slice(2).find((a) => !a.startsWith('--')) ?? '';
@@ -65,14 +67,16 @@ async function test(name, options, run) {
   } catch (error) {
     failed++;
     console.log(`FAIL ${name}\n${error.stack}`);
-    await page.screenshot({ path: `${output}failed.png` }).catch(() => {});
+    await page.screenshot({ path: `${output}failed ${name.replaceAll('/', ' ')}.png` }).catch(() => {});
   } finally {
     await context.close();
   }
 }
 
-/** Fails for anything that axe finds. */
+/** Fails for anything that axe finds, and for a second voice. */
 async function accessible(page) {
+  const voices = await page.locator('[role=status], [role=alert], [aria-live], output').evaluateAll((all) => all.map((e) => e.outerHTML));
+  assert.ok(voices.length <= 1, `${voices.length} live regions: ${voices.join(' ')}`);
   await page.evaluate(axe);
   const found = await page.evaluate(async () => {
     const { violations } = await globalThis.axe.run();
@@ -181,12 +185,12 @@ await test('twenty indicators, one stream; an agent that goes and comes back', {
     assert.deepEqual([state, agentInfo.malformed, agentInfo.gaps], ['connected', 0, 0]);
 
     // Nothing of what went by is kept.
-    const heap = await heapOf(page);
-    const before = await heap();
+    const memory = await memoryOf(page);
+    const before = await memory();
     for (let i = 1; i <= 30_000; i++) agent.message('general', i, 'x'.repeat(100));
     agent.change({ outbox: { queued: 7 } });
     await page.locator('#queued', { hasText: /^7$/ }).waitFor();
-    const grown = (await heap()) - before;
+    const grown = (await memory()).heap - before.heap;
     assert.ok(grown < 2e6, `the heap grew by ${grown} bytes`);
 
     await agent.stop();
@@ -249,32 +253,17 @@ await test('the example shows an agent', {}, async (page) => {
   }
 });
 
-await testBadInput(test, accessible, origin, heapOf);
+await testBadInput(test, accessible, origin);
+await testSpeed(test, origin);
 await testMonitor(test, accessible, origin);
 await testMatrix(test, alias);
 await testDashboard(test, accessible, output);
 await testPanel(test, accessible, output);
 await testDemo(test, accessible, output, looks);
 
-/** The bytes that a page holds, after the garbage was collected. */
-async function heapOf(page) {
-  const cdp = await page.context().newCDPSession(page);
-  return async () => {
-    await cdp.send('HeapProfiler.collectGarbage');
-    return (await cdp.send('Runtime.getHeapUsage')).usedSize;
-  };
-}
-
-async function until(holds) {
-  const began = performance.now();
-  while (!holds()) {
-    assert.ok(performance.now() - began < 10_000, `it isn't so: ${holds}`);
-    await new Promise((next) => setTimeout(next, 10));
-  }
-}
-
 await example.close();
 await browser.close();
 await vite.close();
-console.log(failed ? `${failed} failed` : `all passed in Chromium ${browser.version()}; screenshots in ${output}`);
+console.log(failed ? `${failed} failed` : `all passed in Chromium ${browser.version()}`);
+console.log(`${readdirSync(output).length} screenshots are kept in ${output}`);
 process.exit(failed ? 1 : 0);
