@@ -11,6 +11,7 @@ import { testBadInput } from './badinput.mjs';
 import { testDashboard } from './dashboard.mjs';
 import { testDemo } from './demo.mjs';
 import { serveExample } from './example.mjs';
+import { testLong } from './long.mjs';
 import { testMatrix } from './matrix.mjs';
 import { testMonitor } from './monitor.mjs';
 import { testPanel } from './panel.mjs';
@@ -259,6 +260,7 @@ await testMonitor(test, accessible, origin);
 await testMatrix(test, alias);
 await testDashboard(test, accessible, output);
 await testPanel(test, accessible, output);
+await testLong(test);
 await testDemo(test, accessible, output, looks);
 
 await example.close();
