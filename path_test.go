@@ -99,14 +99,22 @@ func (s *sender) wants(t *testing.T, within time.Duration) {
 func withMiddle(t *testing.T, f func(t *testing.T, m *middle, s *sender)) {
 	t.Helper()
 	withHost(t, func(t *testing.T, h *host) {
-		m := &middle{}
-		c := h.open(t, chatsdk.InMemory(), m.wrap)
-		defer c.Close()
-		if err := c.SignIn(t.Context(), "ada", password); err != nil {
-			t.Fatal(err)
-		}
-		f(t, m, &sender{h: h, c: c, want: map[string][]string{}})
+		m, s := behindMiddle(t, h)
+		defer s.c.Close()
+		f(t, m, s)
 	})
+}
+
+// behindMiddle signs ada in behind a middle. The caller closes her client.
+func behindMiddle(t *testing.T, h *host) (*middle, *sender) {
+	t.Helper()
+	m := &middle{}
+	c := h.open(t, chatsdk.InMemory(), m.wrap)
+	if err := c.SignIn(t.Context(), "ada", password); err != nil {
+		_ = c.Close()
+		t.Fatal(err)
+	}
+	return m, &sender{h: h, c: c, want: map[string][]string{}}
 }
 
 // TestHTTPSendsBatches has 600 messages of three channels leave by HTTP, in order and in few requests.
@@ -195,13 +203,9 @@ func TestConnectionTakesOverFromHTTP(t *testing.T) { holds(t, takenOver) }
 
 // takenOver does that a few times: it is chance whether the queue looks between the end of the one way and the other.
 func takenOver(t *testing.T, h *host) error {
-	m := &middle{}
-	c := h.open(t, chatsdk.InMemory(), m.wrap)
+	m, s := behindMiddle(t, h)
+	c := s.c
 	defer c.Close()
-	if err := c.SignIn(t.Context(), "ada", password); err != nil {
-		return err
-	}
-	s := &sender{h: h, c: c, want: map[string][]string{}}
 	m.swallows.Store(true)
 	c.Connect()
 	for round := range int32(10) {
@@ -251,13 +255,10 @@ func TestHTTPWaitsForTheConnectionAfterAnOutage(t *testing.T) {
 func TestConnectionIsFollowedWhileHTTPIsTried(t *testing.T) { holds(t, followedWhileTried) }
 
 func followedWhileTried(t *testing.T, h *host) error {
-	m := &middle{}
-	m.deaf.Store(true)
-	c := h.open(t, chatsdk.InMemory(), m.wrap)
+	m, s := behindMiddle(t, h)
+	c := s.c
 	defer c.Close()
-	if err := c.SignIn(t.Context(), "ada", password); err != nil {
-		return err
-	}
+	m.deaf.Store(true)
 	connected := func() bool { return c.State().Connection.State == realtime.Connected }
 	follow := func(want bool) error {
 		if !until(func() bool { return connected() == want }, 10*time.Second) {

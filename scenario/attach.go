@@ -7,6 +7,7 @@ import (
 	"net"
 
 	"github.com/chatsdk/chatsdk/faultnet"
+	"github.com/chatsdk/chatsdk/server"
 )
 
 // Guest is a new user's way to the server of a world, for a client that isn't the world's: nobody records what it does.
@@ -31,11 +32,9 @@ var errStopped = errors.New("scenario: the world's server isn't running")
 
 // join makes a user and its way to the server.
 func (w *World) join(ctx context.Context, name string) (route, error) {
-	w.mu.Lock()
-	srv := w.srv
-	w.mu.Unlock()
-	if srv == nil {
-		return route{}, errStopped
+	srv, err := w.running()
+	if err != nil {
+		return route{}, err
 	}
 	if err := srv.AddUser(ctx, name, password); err != nil {
 		return route{}, fmt.Errorf("add user %s: %w", name, err)
@@ -49,19 +48,25 @@ func (w *World) join(ctx context.Context, name string) (route, error) {
 
 // ExpireTokens makes the access tokens run out that the server has issued to a user until now. It needs a running server.
 func (w *World) ExpireTokens(user string) error {
-	w.mu.Lock()
-	srv := w.srv
-	w.mu.Unlock()
-	if srv == nil {
-		return errStopped
+	srv, err := w.running()
+	if err == nil {
+		srv.ExpireTokens(user)
 	}
-	srv.ExpireTokens(user)
-	return nil
+	return err
 }
 
 // Running says whether the server is started.
 func (w *World) Running() bool {
+	_, err := w.running()
+	return err == nil
+}
+
+// running is the server, if it is started.
+func (w *World) running() (*server.Server, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.srv != nil
+	if w.srv == nil {
+		return nil, errStopped
+	}
+	return w.srv, nil
 }

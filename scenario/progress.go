@@ -16,10 +16,34 @@ type Progress struct {
 
 // ClientProgress is that of one client.
 type ClientProgress struct {
-	Name        string
-	Running     bool           // false while a device's program is down
-	Status      chatsdk.Status // zero while it is
-	Sent, Shown int
+	Name    string
+	Running bool           // false while a device's program is down
+	Status  chatsdk.Status // zero while it is
+	Talk
+}
+
+// Talk is what a client sent and was shown.
+type Talk struct {
+	Sent  int // messages that it promised to send
+	Shown int // times that it showed one
+}
+
+// Talk counts that of each client.
+func (h *History) Talk() map[string]Talk {
+	talk := map[string]Talk{}
+	for _, e := range h.view() {
+		t := talk[e.Client]
+		switch e.Kind { //nolint:exhaustive // the others are no progress
+		case KindAccepted:
+			t.Sent++
+		case KindShown:
+			t.Shown++
+		default:
+			continue
+		}
+		talk[e.Client] = t
+	}
+	return talk
 }
 
 // Progress looks at the world.
@@ -35,20 +59,13 @@ func (w *World) Progress(ctx context.Context) (Progress, error) {
 		}
 		p.Clients = append(p.Clients, one)
 	}
-	sent, shown := map[string]int{}, map[string]int{}
-	for _, e := range w.History.view() {
-		switch e.Kind { //nolint:exhaustive // the others are no progress
-		case KindAccepted:
-			sent[e.Client]++
-			p.Sent++
-		case KindShown:
-			shown[e.Client]++
-			p.Shown++
-		}
+	talk := w.History.Talk()
+	for _, t := range talk {
+		p.Sent += t.Sent
+		p.Shown += t.Shown
 	}
 	for i := range p.Clients {
-		c := &p.Clients[i]
-		c.Sent, c.Shown = sent[c.Name], shown[c.Name]
+		p.Clients[i].Talk = talk[p.Clients[i].Name]
 	}
 	for _, channel := range w.opts.channels() {
 		last, err := w.last(ctx, channel)

@@ -41,6 +41,7 @@ type Demo struct {
 	token   string
 	run     string // its own random name: states are numbered within it
 	dir     string
+	listed  []scenarioState // what can be played
 	world   *scenario.World
 	clients []*client
 	http    *http.Server
@@ -68,7 +69,7 @@ func New(ctx context.Context, o Options) (*Demo, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	d := &Demo{opts: o, token: rand.Text(), run: rand.Text(), turn: make(chan struct{}, 1)}
+	d := &Demo{opts: o, token: rand.Text(), run: rand.Text(), listed: listed(o.Scenarios), turn: make(chan struct{}, 1)}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	if err := d.start(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("demo: %w", err), d.Close())

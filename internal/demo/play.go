@@ -115,19 +115,11 @@ func (p *play) settleLocked() {
 	if p.world == nil {
 		return
 	}
-	sent, shown := map[string]int{}, map[string]int{}
-	for _, e := range p.world.History.Since(0) {
-		switch e.Kind { //nolint:exhaustive // the others aren't counted
-		case scenario.KindAccepted:
-			sent[e.Client]++
-		case scenario.KindShown:
-			shown[e.Client]++
-		}
-	}
+	talk := p.world.History.Talk()
 	clients := p.seen.Clients
 	p.seen.Clients = nil
 	for _, c := range clients {
-		p.seen.Clients = append(p.seen.Clients, scenario.ClientProgress{Name: c.Name, Sent: sent[c.Name], Shown: shown[c.Name]})
+		p.seen.Clients = append(p.seen.Clients, scenario.ClientProgress{Name: c.Name, Talk: talk[c.Name]})
 	}
 }
 

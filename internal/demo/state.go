@@ -85,7 +85,7 @@ func (d *Demo) look(ctx context.Context) (state, error) {
 	if err != nil {
 		return state{}, err
 	}
-	s := state{Server: serverState{Running: d.world.Running(), Stored: stored}, Scenarios: listed(d.opts.Scenarios)}
+	s := state{Server: serverState{Running: d.world.Running(), Stored: stored}, Scenarios: d.listed}
 	for _, c := range d.clients {
 		s.Clients = append(s.Clients, c.look())
 	}
