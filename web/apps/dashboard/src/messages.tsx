@@ -1,8 +1,9 @@
-import { memo, useLayoutEffect, useRef, useSyncExternalStore, type ReactElement } from 'react';
+import { memo, useSyncExternalStore, type ReactElement } from 'react';
 import type { Message } from '@chatsdk/core';
 import { useOutbox } from '@chatsdk/react';
 import { clock } from './clock.js';
 import type { MessageLog } from './log.js';
+import { useNewestInSight } from './newest.js';
 import { Outbox, waitingOf } from './outbox.js';
 
 /**
@@ -13,17 +14,9 @@ export function Messages({ log, user }: { readonly log: MessageLog; readonly use
   const messages = useSyncExternalStore(log.subscribe, log.getSnapshot);
   const outbox = useOutbox();
   const waiting = waitingOf(outbox.entries, log.channel, messages);
-  const box = useRef<HTMLDivElement>(null);
-  const atEnd = useRef(true);
-  useLayoutEffect(() => {
-    if (atEnd.current) box.current!.scrollTop = box.current!.scrollHeight;
-  }, [messages, waiting.length]);
-  const look = (e: React.UIEvent<HTMLElement>): void => {
-    const { scrollTop, scrollHeight, clientHeight } = e.currentTarget;
-    atEnd.current = scrollHeight - scrollTop - clientHeight < 40;
-  };
+  const newest = useNewestInSight<HTMLDivElement>([messages, waiting.length]);
   return (
-    <div className="log" ref={box} onScroll={look} tabIndex={0} role="group" aria-label={`Messages in ${log.channel}`}>
+    <div className="log" {...newest} tabIndex={0} role="group" aria-label={`Messages in ${log.channel}`}>
       {messages.length + waiting.length === 0 && <p className="soft">No messages yet.</p>}
       <Arrived messages={messages} user={user} />
       <Outbox user={user} waiting={waiting} cancel={outbox.cancel} retry={outbox.retry} />

@@ -78,15 +78,20 @@ test('of a long channel the newest', async () => {
   await has(log, upTo(1000, 701));
 });
 
-test('what was missed while the agent was gone', async () => {
-  const { agent, store, log } = await watch((a) => a.message('general', 1));
-  await has(log, [1]);
+/** The agent goes, messages come meanwhile, and it is made another run: to be started. */
+async function missed(agent: TestAgent, store: AgentStore, ...seqs: readonly number[]): Promise<void> {
   await agent.stop();
   await new Promise<void>((resolve) => {
     ends.push(store.subscribe(() => store.getSnapshot().agent === 'lost' && resolve()));
   });
-  agent.messages.push(message(2), message(3));
+  agent.messages.push(...seqs.map(message));
   agent.restartAs('run-2');
+}
+
+test('what was missed while the agent was gone', async () => {
+  const { agent, store, log } = await watch((a) => a.message('general', 1));
+  await has(log, [1]);
+  await missed(agent, store, 2, 3);
   await agent.start();
   await has(log, [1, 2, 3]);
 });
@@ -94,12 +99,7 @@ test('what was missed while the agent was gone', async () => {
 test('what was missed, though something newer arrives before it is asked for', async () => {
   const { agent, store, log } = await watch((a) => a.message('general', 1));
   await has(log, [1]);
-  await agent.stop();
-  await new Promise<void>((resolve) => {
-    ends.push(store.subscribe(() => store.getSnapshot().agent === 'lost' && resolve()));
-  });
-  agent.messages.push(message(2), message(3));
-  agent.restartAs('run-2');
+  await missed(agent, store, 2, 3);
   // The whole state is older than the message that the stream begins with.
   agent.override['/v1/state'] = (q, r) => {
     delete agent.override['/v1/state'];

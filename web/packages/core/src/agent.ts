@@ -1,5 +1,6 @@
 import { AgentError, type Actions } from './actions.js';
-import { readText, request, type Client, type RequestOptions } from './http.js';
+import { isRefusal, readText, request, type Client, type RequestOptions } from './http.js';
+import { Pause, waitAfter } from './pause.js';
 import { checkMessage, checkPatch, EMPTY, type Patch } from './snapshot.js';
 import { SSEParser, type SSEvent } from './sse.js';
 import { attempt, BaseStore, type StoreOptions } from './store.js';
@@ -22,11 +23,8 @@ const SCHEMA = 1;
 const SILENCE_MS = 12_000;
 /** An agent on the same machine that takes longer for its first answer than this hangs. */
 const ANSWER_MS = 5_000;
-/** Waits between tries double from the first to the last, each with up to a half less. */
-const FIRST_WAIT_MS = 200;
-const LAST_WAIT_MS = 2_000;
 /** A wrong token or another version doesn't pass by itself soon: ask, but don't hammer. */
-const SLOW_WAIT_MS = 30_000;
+const WAITS = { firstMs: 200, lastMs: 2_000, slowMs: 30_000 };
 /** A stream that held so long was a good one: the waits begin anew. */
 const GOOD_MS = 5_000;
 /** A timer that is so late says that this page was asleep: what arrived meanwhile is to be read first. */
@@ -59,7 +57,7 @@ export class AgentStore extends BaseStore {
   /** The snapshot can't be gone on from: fetch it whole. */
   #stale = true;
   #failures = 0;
-  #wake: (() => void) | undefined;
+  readonly #pause = new Pause();
 
   constructor(options: AgentOptions = {}) {
     super(FIRST, options);
@@ -79,7 +77,7 @@ export class AgentStore extends BaseStore {
   };
 
   /** Tries at once, if it waits for its next try. */
-  readonly retryNow = (): void => this.#wake?.();
+  readonly retryNow = (): void => this.#pause.wake?.();
 
   protected work(signal: AbortSignal): void {
     // Nobody listens from then on: what was known isn't known any more to be so when somebody asks again.
@@ -97,27 +95,10 @@ export class AgentStore extends BaseStore {
       const end = await this.#try(signal);
       if (signal.aborted) return;
       const slow = end.agent === 'refused' || end.agent === 'incompatible';
-      const wait = slow ? SLOW_WAIT_MS : Math.min(LAST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.#failures);
-      this.#failures++;
-      const ms = wait * (1 - this.#random() / 2);
+      const ms = waitAfter(WAITS, slow, this.#failures++, this.#random);
       this.#tell(end.agent, end.message, Date.now() + ms);
-      await this.#pause(ms, signal);
+      await this.#pause.of(ms, signal);
     }
-  }
-
-  #pause(ms: number, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(done, ms);
-      const self = this;
-      function done(): void {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', done);
-        self.#wake = undefined;
-        resolve();
-      }
-      signal.addEventListener('abort', done);
-      this.#wake = done;
-    });
   }
 
   /** Tells how the agent stands. Who doesn't hear it knows nothing of the network any more. */
@@ -302,7 +283,7 @@ function endOf(error: unknown): End {
   if (error instanceof End) return error;
   if (error instanceof AgentError) {
     const { status } = error;
-    if (status === 401 || status === 403 || status === 421) return new End('refused', error.message);
+    if (isRefusal(status)) return new End('refused', error.message);
     if (status >= 300 && status < 500) return new End('incompatible', error.message);
   }
   return new End('lost', String(error));

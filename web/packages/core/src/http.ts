@@ -9,10 +9,14 @@ export interface Client {
 export interface RequestOptions {
   readonly body?: BodyInit;
   readonly type?: string;
+  readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal | undefined;
   /** No limit if left out. */
   readonly timeoutMs?: number;
 }
+
+/** The code of an answer that tells none. */
+export const UNEXPECTED = 'unexpected';
 
 /** Asks the agent; rejects with an AgentError for no answer or one that isn't 2xx. With a body it is a POST. */
 export async function request(client: Client, path: string, options: RequestOptions = {}): Promise<Response> {
@@ -21,7 +25,7 @@ export async function request(client: Client, path: string, options: RequestOpti
   try {
     response = await (client.fetch ?? fetch)(client.url + path, {
       method: body === undefined ? 'GET' : 'POST',
-      headers: { Authorization: `Bearer ${client.token}`, ...(type && { 'Content-Type': type }) },
+      headers: { Authorization: `Bearer ${client.token}`, ...(type && { 'Content-Type': type }), ...options.headers },
       body: body ?? null,
       cache: 'no-store',
       credentials: 'omit',
@@ -36,9 +40,12 @@ export async function request(client: Client, path: string, options: RequestOpti
   const problem = await readText(response, 1 << 16)
     .then((text) => JSON.parse(text) as Record<string, unknown>)
     .catch(() => null);
-  const code = String(problem?.['code'] ?? 'unexpected');
+  const code = String(problem?.['code'] ?? UNEXPECTED);
   throw new AgentError(code, response.status, String(problem?.['detail'] || problem?.['title'] || code));
 }
+
+/** Whether a status says that this page isn't let in: the token, its origin, or the name by which it asks. */
+export const isRefusal = (status: number): boolean => status === 401 || status === 403 || status === 421;
 
 /** Reads a body of at most `limit` characters. */
 export async function readText(response: Response, limit: number): Promise<string> {

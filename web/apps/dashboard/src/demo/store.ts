@@ -1,3 +1,6 @@
+import { AgentError } from '../../../../packages/core/src/actions.js';
+import { isRefusal, request, UNEXPECTED } from '../../../../packages/core/src/http.js';
+import { Pause, waitAfter } from '../../../../packages/core/src/pause.js';
 import type { Page } from '../timeline.js';
 import { OtherSchema, readState, type DemoState } from './state.js';
 
@@ -35,11 +38,8 @@ export interface DemoOptions {
 /** How often the state is asked for, in ms: while a scenario plays there is more to see. */
 const CALM_MS = 1000;
 const PLAYING_MS = 250;
-/** Waits after failures double from the first to the last, each with up to a half less, in ms. */
-const FIRST_WAIT_MS = 500;
-const LAST_WAIT_MS = 8000;
 /** A wrong token or another version doesn't pass by itself soon. */
-const SLOW_WAIT_MS = 30_000;
+const WAITS = { firstMs: 500, lastMs: 8000, slowMs: 30_000 };
 /** The demo runs on this machine: an answer that takes longer than this doesn't come, in ms. */
 const ANSWER_MS = 5000;
 /** What is asked for may take its time: a server is started, or stopped. */
@@ -67,8 +67,8 @@ export class DemoStore {
   #etag = '';
   #failures = 0;
   #polls: AbortController | undefined;
-  /** Ends the pause between two polls. */
-  #wake: (() => void) | undefined;
+  /** That between two polls. */
+  readonly #pause = new Pause();
   /** The request that is under way: the next one waits for it. */
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -91,7 +91,7 @@ export class DemoStore {
   };
 
   /** Asks again at once, if it waits. */
-  readonly retryNow = (): void => this.#wake?.();
+  readonly retryNow = (): void => this.#pause.wake?.();
 
   /** Asks the demo for something, named by what people read. What it comes to is in the snapshot. */
   readonly post = async (name: string, path: string, body: object = {}): Promise<boolean> => {
@@ -106,7 +106,7 @@ export class DemoStore {
       }
     });
     this.#update({ asked: null, said });
-    this.#wake?.();
+    this.#pause.wake?.();
     return said.ok;
   };
 
@@ -125,7 +125,7 @@ export class DemoStore {
   async #poll(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await this.#alone(() => (signal.aborted ? undefined : this.#ask(signal)));
-      if (!signal.aborted) await this.#pause(this.#waitMs(), signal);
+      if (!signal.aborted) await this.#pause.of(this.#waitMs(), signal);
     }
   }
 
@@ -146,22 +146,7 @@ export class DemoStore {
     const { standing, state } = this.#snapshot;
     if (standing === 'connected') return state?.play?.state === 'running' ? PLAYING_MS : CALM_MS;
     const slow = standing === 'refused' || standing === 'incompatible';
-    const wait = slow ? SLOW_WAIT_MS : Math.min(LAST_WAIT_MS, FIRST_WAIT_MS * 2 ** (this.#failures - 1));
-    return wait * (1 - (this.options.random ?? Math.random)() / 2);
-  }
-
-  #pause(ms: number, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const done = (): void => {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', done);
-        this.#wake = undefined;
-        resolve();
-      };
-      const timer = setTimeout(done, ms);
-      signal.addEventListener('abort', done);
-      this.#wake = done;
-    });
+    return waitAfter(WAITS, slow, this.#failures - 1, this.options.random ?? Math.random);
   }
 
   /** Runs one thing after the one before. */
@@ -188,27 +173,26 @@ export class DemoStore {
     }
   }
 
-  async #request(path: string, signal: AbortSignal, body?: object): Promise<Response> {
-    const { url, token } = this.options;
-    const response = await (this.options.fetch ?? fetch)(url + path, {
-      method: body ? 'POST' : 'GET',
-      headers: {
-        Authorization: `Bearer ${token ?? ''}`,
-        ...(body ? { 'Content-Type': 'application/json' } : this.#etag && { 'If-None-Match': this.#etag }),
-      },
-      body: body ? JSON.stringify(body) : null,
-      cache: 'no-store',
-      credentials: 'omit',
-      redirect: 'error', // the token is for the demo alone
-      signal,
-    });
-    if (response.ok || (response.status === 304 && this.#etag)) return response;
-    throw await failureOf(response);
+  /** Asks; null says that nothing is new. */
+  async #request(path: string, signal: AbortSignal, body?: object): Promise<Response | null> {
+    const { url, token, fetch } = this.options;
+    const known = !body && this.#etag;
+    try {
+      return await request({ url, token: token ?? '', fetch }, path, {
+        signal,
+        ...(body && { body: JSON.stringify(body), type: 'application/json' }),
+        ...(known && { headers: { 'If-None-Match': known } }),
+      });
+    } catch (error) {
+      if (!(error instanceof AgentError) || !error.status) throw error; // there was no answer
+      if (error.status === 304 && this.#etag) return null;
+      throw failureOf(error);
+    }
   }
 
   /** Takes the whole state out of an answer. */
-  async #take(response: Response): Promise<void> {
-    if (response.status !== 304) {
+  async #take(response: Response | null): Promise<void> {
+    if (response) {
       const state = stateOf(await response.text());
       this.#etag = response.headers.get('ETag') ?? '';
       this.#update({ state });
@@ -234,11 +218,8 @@ function stateOf(text: string): DemoState {
 }
 
 /** What an answer that isn't 2xx says, in the words of its problem+json if it has some. */
-async function failureOf(response: Response): Promise<Failure> {
-  const { status } = response;
-  const problem: unknown = await response.json().catch(() => null);
-  const { detail } = (problem ?? {}) as { detail?: unknown };
-  const text = typeof detail === 'string' && detail ? detail : `it answers with status ${status}`;
-  if (status === 401 || status === 403 || status === 421) return new Failure('refused', text);
+function failureOf({ code, status, message }: AgentError): Failure {
+  const text = code === UNEXPECTED ? `it answers with status ${status}` : message;
+  if (isRefusal(status)) return new Failure('refused', text);
   return new Failure(status < 500 ? 'incompatible' : 'lost', text);
 }

@@ -1,5 +1,6 @@
-import { useEffect, useLayoutEffect, useRef, useState, type ReactElement } from 'react';
+import { useEffect, useState, type ReactElement } from 'react';
 import { toneOf } from '../lanes.js';
+import { useNewestInSight } from '../newest.js';
 import type { Play, PlayClient } from './state.js';
 
 const WORDS: Readonly<Record<string, string>> = {
@@ -91,19 +92,8 @@ function Word({ word }: { readonly word: string }): ReactElement {
 
 /** What happened, the newest in sight unless somebody scrolled up to read. */
 function Lines({ lines }: { readonly lines: readonly string[] }): ReactElement {
-  const list = useRef<HTMLOListElement>(null);
-  const atEnd = useRef(true);
-  useLayoutEffect(() => {
-    if (atEnd.current) list.current!.scrollTop = list.current!.scrollHeight;
-  }, [lines]);
   return (
-    <ol
-      className="lines"
-      ref={list}
-      tabIndex={0}
-      aria-label="What happened"
-      onScroll={({ currentTarget: e }) => (atEnd.current = e.scrollHeight - e.scrollTop - e.clientHeight < 40)}
-    >
+    <ol className="lines" {...useNewestInSight<HTMLOListElement>([lines])} tabIndex={0} aria-label="What happened">
       {lines.map((line, i) => (
         <li key={i}>{line}</li>
       ))}

@@ -7,17 +7,14 @@ const CHALLENGE = 'Chatsdk-Challenge';
 /** What came of a question: why it failed, or nothing if the server answered. */
 export type Outcome = Cause | '';
 
-/** What is asked once, with words that the answer has to give back. */
-export const addressOf = (url: string, challenge: string): string => `${url}${url.includes('?') ? '&' : '?'}c=${challenge}`;
-
 /**
- * Asks the server for a sign of life: status 204, and the challenge given back, so that neither a cache nor a portal
- * passes for it. No redirect is followed, and no login sent. Whoever gives it up by the signal knows better than what it
- * returns then.
+ * Asks an address, which has the challenge in its query, for a sign of life of the server: status 204, and the challenge
+ * given back, so that neither a cache nor a portal passes for it. No redirect is followed, and no login sent. Whoever gives it
+ * up by the signal knows better than what it returns then.
  */
 export async function ask(
   env: Environment,
-  url: string,
+  address: string,
   challenge: string,
   timeoutMs: number,
   signal: AbortSignal,
@@ -27,14 +24,14 @@ export async function ask(
   const timer = env.setTimeout(end, timeoutMs);
   signal.addEventListener('abort', end);
   try {
-    const response = await env.fetch(addressOf(url, challenge), {
+    const response = await env.fetch(address, {
       cache: 'no-store',
       credentials: 'omit',
       redirect: 'manual',
       referrerPolicy: 'no-referrer',
       signal: timed.signal,
     });
-    const outcome = judge(response, challenge, url.startsWith('https:'));
+    const outcome = judge(response, challenge, address.startsWith('https:'));
     if (outcome) timed.abort(); // a page may be long
     return outcome;
   } catch {

@@ -1,4 +1,4 @@
-import { addressOf, ask, type Outcome } from './ask.js';
+import { ask, type Outcome } from './ask.js';
 import type { Effort } from './effort.js';
 import type { Environment, Hint } from './environment.js';
 import type { Estimator, Report, Sample } from './estimator.js';
@@ -166,9 +166,11 @@ export class Run {
     if (!place) this.#pulse(now);
     const timeoutMs = this.#options.timeoutMs * (patient ? PATIENT : 1);
     const challenge = this.#env.challenge();
-    void ask(this.#env, this.#options.url, challenge, timeoutMs, control.signal).then(async (outcome) => {
+    const { url } = this.#options;
+    const address = `${url}${url.includes('?') ? '&' : '?'}c=${challenge}`;
+    void ask(this.#env, address, challenge, timeoutMs, control.signal).then(async (outcome) => {
       const came = this.#now();
-      this.#land(id, outcome, came, outcome || !this.#times ? NaN : await this.#timed(addressOf(this.#options.url, challenge)));
+      this.#land(id, outcome, came, outcome || !this.#times ? NaN : await this.#timed(address));
     });
     return true;
   }
